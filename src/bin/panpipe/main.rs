@@ -1,0 +1,3 @@
+//! The `panpipe` command line.
+
+fn main() {}

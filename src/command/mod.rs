@@ -1,0 +1,1 @@
+//! Commands: what the caller wants, and how it is routed.

@@ -1,0 +1,1 @@
+//! A model of a cluster, for tests and demonstrations.
