@@ -1,0 +1,285 @@
+//! Writing commands: arrays of bulk strings, straight into the buffer that goes on the wire.
+//!
+//! A command is [`put_array_header`] with the number of its words, then one [`put_bulk`] per word; every word is
+//! length-prefixed, so that no argument can be mistaken for protocol. The `*_len` functions tell the size of
+//! each part before it is written.
+//!
+//! Knows the shape of the bytes; refuses to know what a command means. Invariant: what is written is exactly as
+//! long as the `*_len` functions say, and nothing is allocated but by the buffer itself.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
+use smallvec::SmallVec;
+
+/// A buffer that bytes can be appended to.
+pub trait WireBuf {
+    /// Appends `bytes`.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl WireBuf for BytesMut {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl WireBuf for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl<const N: usize> WireBuf for SmallVec<[u8; N]>
+where
+    [u8; N]: smallvec::Array<Item = u8>,
+{
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Starts a command of `elements` words: `*N\r\n`.
+#[inline]
+pub fn put_array_header(out: &mut impl WireBuf, elements: usize) {
+    put_header(out, b'*', elements);
+}
+
+/// One word of a command: `$len\r\n…\r\n`.
+#[inline]
+pub fn put_bulk(out: &mut impl WireBuf, payload: &[u8]) {
+    put_header(out, b'$', payload.len());
+    out.put(payload);
+    out.put(b"\r\n");
+}
+
+/// The start of a word whose payload follows in a segment of its own, and then `\r\n`.
+#[inline]
+pub fn put_bulk_header(out: &mut impl WireBuf, len: usize) {
+    put_header(out, b'$', len);
+}
+
+/// An integer as a word.
+#[inline]
+pub fn put_int_bulk(out: &mut impl WireBuf, value: i64) {
+    let mut text = Text::new();
+    text.push_int(value);
+    put_bulk(out, text.as_bytes());
+}
+
+/// A floating point number as a word, in a short text that reads back to the same number. Infinities are `inf`
+/// and `-inf`; NaN is `nan`, which servers refuse where they expect a number.
+pub fn put_f64_bulk(out: &mut impl WireBuf, value: f64) {
+    let mut text = Text::new();
+    let magnitude = value.abs();
+    // Positional notation would spell 1e300 with 301 digits.
+    let positional = magnitude == 0.0 || (1e-5..1e17).contains(&magnitude);
+    // `Text` holds the longest of these (`-2.2250738585072014e-308`): writing to it cannot fail.
+    let _ = match value {
+        _ if value.is_nan() => text.write_str("nan"),
+        _ if value.is_infinite() => text.write_str(if value < 0.0 { "-inf" } else { "inf" }),
+        _ if positional => write!(text, "{value}"),
+        _ => write!(text, "{value:e}"),
+    };
+    put_bulk(out, text.as_bytes());
+}
+
+/// The bytes [`put_bulk`] writes for a payload of this size.
+#[inline]
+pub fn bulk_wire_len(payload_len: usize) -> usize {
+    array_header_len(payload_len).saturating_add(payload_len).saturating_add(2)
+}
+
+/// The bytes [`put_array_header`] and [`put_bulk_header`] write.
+#[inline]
+pub fn array_header_len(n: usize) -> usize {
+    digits(n as u64).saturating_add(3)
+}
+
+/// The characters of an integer in decimal, its sign included.
+#[inline]
+pub fn int_len(value: i64) -> usize {
+    digits(value.unsigned_abs()).saturating_add(usize::from(value < 0))
+}
+
+#[inline]
+fn digits(value: u64) -> usize {
+    value.checked_ilog10().map_or(1, |log| (log as usize).saturating_add(1))
+}
+
+/// Nearly all headers are of one or two digits: those are written as constants-sized pieces, which compile to a
+/// store; the length of the others is only known at run time.
+#[inline]
+fn put_header(out: &mut impl WireBuf, tag: u8, n: usize) {
+    match n {
+        0..=9 => out.put(&[tag, digit(n), b'\r', b'\n']),
+        10..=99 => out.put(&[tag, digit(n / 10), digit(n % 10), b'\r', b'\n']),
+        _ => put_long_header(out, tag, n),
+    }
+}
+
+#[inline(never)]
+fn put_long_header(out: &mut impl WireBuf, tag: u8, n: usize) {
+    let mut text = Text::new();
+    text.push_uint(n as u64);
+    text.push_front(tag);
+    out.put(text.as_bytes());
+    out.put(b"\r\n");
+}
+
+/// The last decimal digit of `n`.
+#[inline]
+fn digit(n: usize) -> u8 {
+    b"0123456789".get(n % 10).copied().unwrap_or(b'0')
+}
+
+/// A short text on the stack. Integers are written from the end towards the front, text from `end` on.
+struct Text {
+    bytes: [u8; Text::SIZE],
+    start: usize,
+    end: usize,
+}
+
+impl Text {
+    const SIZE: usize = 64;
+    /// Room for the digits of any integer in front, and for the text of any double behind.
+    const MIDDLE: usize = 32;
+
+    fn new() -> Self {
+        Text { bytes: [0; Text::SIZE], start: Text::MIDDLE, end: Text::MIDDLE }
+    }
+
+    fn push_front(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(place) = self.bytes.get_mut(self.start) {
+            *place = byte;
+        }
+    }
+
+    fn push_uint(&mut self, value: u64) {
+        let mut rest = value;
+        loop {
+            self.push_front(digit((rest % 10) as usize));
+            rest /= 10;
+            if rest == 0 {
+                return;
+            }
+        }
+    }
+
+    fn push_int(&mut self, value: i64) {
+        self.push_uint(value.unsigned_abs());
+        if value < 0 {
+            self.push_front(b'-');
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.end.saturating_add(text.len());
+        self.bytes.get_mut(self.end..end).ok_or(std::fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.end = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+
+    fn bulk(payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_bulk(&mut out, payload);
+        out
+    }
+
+    #[test]
+    fn command_is_an_array_of_bulks() {
+        let mut out = BytesMut::new();
+        put_array_header(&mut out, 3);
+        put_bulk(&mut out, b"SET");
+        put_bulk(&mut out, b"k\r\n");
+        put_int_bulk(&mut out, -17);
+        assert_eq!(&out[..], b"*3\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$3\r\n-17\r\n");
+    }
+
+    #[test]
+    fn lengths_announced_are_lengths_written() {
+        for len in [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 65535, 65536, 1_000_000] {
+            let out = bulk(&vec![b'x'; len]);
+            assert_eq!(out.len(), bulk_wire_len(len));
+            let header = format!("${len}\r\n");
+            assert!(out.starts_with(header.as_bytes()));
+            assert!(out.ends_with(b"\r\n"));
+            assert_eq!(header.len(), array_header_len(len));
+            let mut out: SmallVec<[u8; 16]> = SmallVec::new();
+            put_array_header(&mut out, len);
+            assert_eq!(&out[..], format!("*{len}\r\n").as_bytes());
+            let mut out = Vec::new();
+            put_bulk_header(&mut out, len);
+            assert_eq!(out, header.as_bytes());
+        }
+        assert_eq!(array_header_len(usize::MAX), format!("*{}\r\n", usize::MAX).len());
+        assert_eq!(bulk_wire_len(usize::MAX), usize::MAX);
+    }
+
+    #[test]
+    fn integers_read_back() {
+        let mut cases = vec![0, 1, -1, 9, 10, -10, 99, 100, i64::MAX, i64::MIN, i64::MIN + 1];
+        cases.extend((0..19).flat_map(|power| [10i64.pow(power), -(10i64.pow(power)), 10i64.pow(power) - 1]));
+        for value in cases {
+            let mut out = Vec::new();
+            put_int_bulk(&mut out, value);
+            assert_eq!(out, bulk(value.to_string().as_bytes()));
+            assert_eq!(int_len(value), value.to_string().len());
+        }
+    }
+
+    #[test]
+    fn doubles_read_back_and_stay_short() {
+        let cases = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.5,
+            0.1,
+            1e5,
+            1e16,
+            1e17,
+            1e300,
+            -1e-300,
+            1e-5,
+            9.9e-6,
+            f64::MIN_POSITIVE,
+            5e-324,
+            f64::MAX,
+            f64::MIN,
+            std::f64::consts::PI,
+            99999999999999990.0,
+            -0.000012345678901234567,
+        ];
+        for value in cases {
+            let mut out = Vec::new();
+            put_f64_bulk(&mut out, value);
+            let text = std::str::from_utf8(&out).unwrap().split("\r\n").nth(1).unwrap();
+            let back: f64 = text.parse().unwrap();
+            assert_eq!(back.to_bits(), value.to_bits(), "{text}");
+            assert!(text.len() <= 25, "{text}");
+        }
+        for (value, text) in [(f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf"), (f64::NAN, "nan")] {
+            let mut out = Vec::new();
+            put_f64_bulk(&mut out, value);
+            assert_eq!(out, bulk(text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+use super::*;
+
+fn scan(bytes: &[u8]) -> Result<Scan, ProtocolError> {
+    Scanner::new(FrameLimits::default()).scan(bytes)
+}
+
+fn complete(len: usize) -> Result<Scan, ProtocolError> {
+    Ok(Scan::Complete(Frame { len, attribute_len: 0, kind: FrameKind::Reply }))
+}
+
+#[test]
+fn short_cut_and_long_way_agree() {
+    let bounds = Scanner::new(FrameLimits::default()).bounds;
+    for frame in [
+        "+OK\r\n",
+        "+\r\n",
+        "-ERR x\r\n",
+        ":0\r\n",
+        ":-12\r\n",
+        "$-1\r\n",
+        "$0\r\n\r\n",
+        "$3\r\nfoo\r\n",
+        "_\r\n",
+    ] {
+        let bytes = frame.as_bytes();
+        assert_eq!(whole_scalar(bytes, &bounds, usize::MAX), Some(bytes.len()), "{frame:?}");
+        let mut scanner = Scanner::new(FrameLimits::default());
+        assert!(matches!(scanner.scan(&bytes[..1]), Ok(Scan::Incomplete { .. })));
+        assert_eq!(scanner.scan(bytes), complete(bytes.len()), "{frame:?}");
+        for cut in 0..bytes.len() {
+            assert_eq!(whole_scalar(&bytes[..cut], &bounds, usize::MAX), None, "{frame:?} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn the_rest_of_a_bulk_is_wanted() {
+    assert_eq!(scan(b"$10\r\nab"), Ok(Scan::Incomplete { bytes_wanted: 10 }));
+    assert_eq!(scan(b"*1\r\n$10\r\nab"), Ok(Scan::Incomplete { bytes_wanted: 10 }));
+    assert_eq!(scan(b""), Ok(Scan::Incomplete { bytes_wanted: 1 }));
+}
+
+#[test]
+fn feeding_a_large_array_byte_by_byte_is_linear() {
+    let mut bytes = b"*100000\r\n".to_vec();
+    for i in 0..100_000 {
+        bytes.extend_from_slice(format!("${}\r\n{}\r\n", 4 + i % 2, &"abcde"[..4 + i % 2]).as_bytes());
+    }
+    assert!(bytes.len() > 1 << 20);
+    let mut scanner = Scanner::new(FrameLimits::default());
+    for cut in 0..bytes.len() {
+        assert!(matches!(scanner.scan(&bytes[..cut]), Ok(Scan::Incomplete { .. })));
+    }
+    let calls = bytes.len();
+    assert!(scanner.progress.work <= 2 * (bytes.len() + calls), "{} units of work", scanner.progress.work);
+    assert_eq!(scanner.scan(&bytes), complete(bytes.len()));
+}
