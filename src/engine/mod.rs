@@ -1,1 +1,313 @@
-//! The engine decides and remembers.
+//! The engine decides and remembers: routing, encoding, queues, redirects, deadlines, topology. It owns no socket, no clock, no thread
+//! and no randomness of its own; a transport moves its bytes, a facade waits.
+//!
+//! RESP does not transform bytes, so encoded bytes *are* wire bytes: the engine owns the buffers and lends them.
+//!
+//! # The surface, in four families
+//!
+//! | family | methods |
+//! |---|---|
+//! | getters | [`Engine::stats`], [`Engine::nodes`], [`Engine::slot_owner`], [`Engine::has_topology`] |
+//! | from the transport | [`Engine::handle_connected`], [`Engine::lend_recv`], [`Engine::handle_received`], [`Engine::handle_sent`], [`Engine::handle_closed`], [`Engine::handle_timeout`] |
+//! | from the application | [`Engine::open_batch`], [`Engine::submit`], [`Engine::submit_stream`], [`Engine::flush`], [`Engine::cancel`], [`Engine::refresh_topology`] |
+//! | to the caller | [`Engine::poll_action`], [`Engine::poll_transmit`] with [`Engine::unsent`], [`Engine::poll_event`], [`Engine::next_completion`], [`Engine::poll_timeout`] |
+//!
+//! Mutations may be batched; before the driver waits it drains the last family in the order action, transmit, event, timeout. `now`
+//! arrives as an argument and never goes back. The same calls give the same outputs. Spurious calls are harmless.
+//!
+//! # Rooms
+//!
+//! `submit` routes and encodes, `connection` with `send_queue`, `in_flight` and `recv_buf` is one node's state, `complete` gives replies
+//! to their owners (`reply_slab` for pipelines, `stream` for the event-driven use), `redirect` and `fence` hold commands back and send
+//! them on, `refresh` learns the topology, `lifecycle` connects and buries, `timer` watches deadlines.
+
+mod batch_ops;
+mod complete;
+mod connection;
+mod event;
+mod fence;
+mod handshake;
+mod in_flight;
+mod lifecycle;
+mod recv_buf;
+mod redirect;
+mod refresh;
+mod reply_slab;
+mod retry;
+mod rng;
+mod send_queue;
+mod settle;
+mod stats;
+mod stream;
+mod submit;
+mod time;
+mod timeline;
+mod timer;
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use smallvec::SmallVec;
+
+use crate::config::{Config, Endpoint};
+use crate::engine::connection::Link;
+use crate::engine::event::Events;
+use crate::engine::fence::Fences;
+use crate::engine::refresh::Refresh;
+use crate::engine::reply_slab::Batches;
+use crate::engine::rng::Rng;
+use crate::engine::stream::Stream;
+use crate::engine::timer::Timers;
+use crate::error::Error;
+use crate::topology::{NodeTable, Role, SlotKnowledge};
+
+pub use connection::ConnId;
+pub use event::{Action, Event};
+pub use recv_buf::RecvBuf;
+pub use stats::{NodeStats, Stats};
+pub use stream::{Completion, Token};
+pub use submit::BatchId;
+pub use time::Timestamp;
+pub use timeline::{NodeTimeline, Timeline};
+
+pub(crate) use reply_slab::{Batch, BatchOptions};
+
+/// Most bytes written to one node before the others get their turn.
+pub(crate) const WRITE_QUANTUM_BYTES: usize = 256 << 10;
+
+/// What the topology says of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeInfo {
+    /// The id that the server gave itself; empty while unknown.
+    pub id: String,
+    /// Where it is contacted; `None` while it is known by id only.
+    pub endpoint: Option<Endpoint>,
+    /// Whether it is a primary in the present view.
+    pub primary: bool,
+    /// The primary it replicates, as an id; `None` for primaries.
+    pub replicates: Option<String>,
+    /// Slot ranges it owns, both ends included.
+    pub slots: Vec<(u16, u16)>,
+    /// Whether its connection is in service.
+    pub connected: bool,
+    /// What happened on its connection.
+    pub stats: NodeStats,
+}
+
+/// The state machine; see the module's documentation.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    nodes: NodeTable,
+    /// By node row.
+    links: Vec<Link>,
+    slots: SlotKnowledge,
+    /// Nodes that own slots, ascending.
+    primaries: Vec<u16>,
+    batches: Batches,
+    stream: Stream,
+    fences: Fences,
+    refresh: Refresh,
+    timers: Timers,
+    rng: Rng,
+    /// Commands submitted so far: the order of submission over the whole client.
+    sequence: u64,
+    /// Nodes with commands that no flush has marked.
+    dirty: Vec<u16>,
+    /// Nodes with bytes for the transport.
+    transmit: VecDeque<u16>,
+    actions: VecDeque<Action>,
+    events: Events,
+    /// Bytes in all send queues.
+    queued_bytes: u64,
+    /// Whether per-node times of flushes are recorded, and since when.
+    tracing: Option<Timestamp>,
+    /// Views of the topology that were applied.
+    refreshes_applied: u64,
+}
+
+impl Engine {
+    /// An engine that knows its seeds and nothing else. `config.jitter_seed` alone decides its jitter.
+    ///
+    /// # Errors
+    /// `Config` where there is no seed.
+    pub fn new(config: Config, now: Timestamp) -> Result<Self, Error> {
+        if config.seeds.is_empty() {
+            return Err(Error::config(
+                "no address to start from; give at least one, such as redis://127.0.0.1:7000",
+            ));
+        }
+        let mut engine = Engine {
+            nodes: NodeTable::default(),
+            links: Vec::new(),
+            slots: SlotKnowledge::default(),
+            primaries: Vec::new(),
+            batches: Batches::default(),
+            stream: Stream::default(),
+            fences: Fences::default(),
+            refresh: Refresh::new(now),
+            timers: Timers::default(),
+            rng: Rng::new(config.jitter_seed),
+            sequence: 0,
+            dirty: Vec::new(),
+            transmit: VecDeque::new(),
+            actions: VecDeque::new(),
+            events: Events::default(),
+            queued_bytes: 0,
+            tracing: None,
+            refreshes_applied: 0,
+            config,
+        };
+        for seed in engine.config.seeds.clone() {
+            let _known = engine.node_at(&seed);
+        }
+        Ok(engine)
+    }
+
+    /// The settings it runs with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The client at this moment, all nodes together.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            refreshes: self.refreshes_applied,
+            in_flight: self.fences.parked_commands(),
+            queued_bytes: self.queued_bytes + self.fences.parked_bytes(),
+            parked: self.fences.parked_commands(),
+            ..Stats::default()
+        };
+        for link in &self.links {
+            stats.total.add(&link.stats);
+            stats.in_flight += link.in_flight.len() as u64;
+        }
+        stats
+    }
+
+    /// The nodes of the present view, in a stable order.
+    pub fn nodes(&self) -> Vec<NodeInfo> {
+        let mut infos = Vec::new();
+        for (row, node) in self.nodes.iter() {
+            let Some(link) = self.links.get(usize::from(row)) else { continue };
+            if !link.in_view {
+                continue;
+            }
+            let primary = node.role() == Role::Primary;
+            let replicates = node.primary().filter(|_| !primary).and_then(|row| self.nodes.get(row));
+            let runs = self.slots.owners().runs().filter(|run| run.2 == Some(row));
+            infos.push(NodeInfo {
+                id: node.id().to_owned(),
+                endpoint: node.endpoint().cloned(),
+                primary,
+                replicates: replicates.map(|node| node.id().to_owned()),
+                slots: runs.map(|(start, end, _)| (start, end)).collect(),
+                connected: link.is_ready(),
+                stats: link.stats,
+            });
+        }
+        infos
+    }
+
+    /// The address of the primary that serves a slot, as far as known.
+    pub fn slot_owner(&self, slot: u16) -> Option<&Endpoint> {
+        self.slots
+            .owner(slot)
+            .and_then(|row| self.links.get(usize::from(row)))
+            .and_then(|link| link.endpoint.as_ref())
+    }
+
+    /// Whether a view of the topology has been applied.
+    pub fn has_topology(&self) -> bool {
+        self.refreshes_applied > 0
+    }
+
+    /// Slot ranges that no node serves, both ends included.
+    pub fn uncovered_slots(&self) -> Vec<(u16, u16)> {
+        self.slots.owners().holes()
+    }
+
+    /// What the driver must do next.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// A connection that has bytes to send; call [`Engine::unsent`] for them.
+    pub fn poll_transmit(&mut self) -> Option<ConnId> {
+        while let Some(row) = self.transmit.pop_front() {
+            let link = self.links.get_mut(usize::from(row))?;
+            link.transmitting = false;
+            if link.wants_to_send() {
+                return Some(ConnId { node: row, generation: link.generation });
+            }
+        }
+        None
+    }
+
+    /// News of the control path.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// The bytes a connection has to send, oldest first, for one vectored write. Empty where there is nothing to do.
+    pub fn unsent<'a>(&'a self, conn: ConnId, slices: &mut SmallVec<[IoSlice<'a>; 16]>) {
+        let Some(link) = self.link(conn) else { return };
+        if !link.prelude.is_empty() {
+            slices.push(IoSlice::new(&link.prelude));
+        } else if link.is_ready() && !link.redial {
+            link.queue.unsent(slices, WRITE_QUANTUM_BYTES);
+        }
+    }
+
+    /// Takes the oldest result of the event-driven use.
+    pub fn next_completion(&mut self) -> Option<Completion<'_>> {
+        self.stream.next()
+    }
+
+    /// Whether results of the event-driven use wait to be taken.
+    pub fn has_completions(&self) -> bool {
+        self.stream.has_completions()
+    }
+
+    /// The live connection of that name.
+    fn link(&self, conn: ConnId) -> Option<&Link> {
+        self.links.get(conn.row()).filter(|link| link.generation == conn.generation && link.is_open())
+    }
+
+    /// The row of a live connection.
+    fn live(&self, conn: ConnId) -> Option<u16> {
+        self.link(conn).map(|_| conn.node)
+    }
+
+    /// The row of an address, new where it is unknown; `None` where there are too many nodes.
+    fn node_at(&mut self, endpoint: &Endpoint) -> Option<u16> {
+        let row = self.nodes.admit(endpoint)?;
+        self.ensure_link(row);
+        Some(row)
+    }
+
+    /// Sees to it that a row of the node table has its link, and that the link knows the node's present address.
+    fn ensure_link(&mut self, row: u16) {
+        while self.links.len() <= usize::from(row) {
+            self.links.push(Link::new(None, &self.config));
+        }
+        let announced = self.nodes.get(row).and_then(|node| node.endpoint().cloned());
+        if let (Some(link), Some(announced)) = (self.links.get_mut(usize::from(row)), announced) {
+            link.endpoint = Some(match &self.config.address_map {
+                Some(map) => map(&announced),
+                None => announced,
+            });
+        }
+    }
+
+    /// Hands a node to the transport.
+    fn schedule_transmit(&mut self, row: u16) {
+        if let Some(link) = self.links.get_mut(usize::from(row)) {
+            if !link.transmitting && link.wants_to_send() {
+                link.transmitting = true;
+                self.transmit.push_back(row);
+            }
+        }
+    }
+}

@@ -10,13 +10,18 @@
 
 use std::fmt::Write as _;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 /// A buffer that bytes can be appended to.
 pub trait WireBuf {
     /// Appends `bytes`.
     fn put(&mut self, bytes: &[u8]);
+
+    /// Appends `bytes`; a buffer made of segments may share them instead of copying.
+    fn put_shared(&mut self, bytes: &Bytes) {
+        self.put(bytes);
+    }
 }
 
 impl WireBuf for BytesMut {

@@ -1,1 +1,66 @@
-//! Transports move bytes.
+//! Transports move bytes between the engine's buffers and sockets; they decide nothing.
+//!
+//! A transport has four verbs: `connect`, `close`, `submit` (push what is unsent) and `wait`. It uses the engine's transport family
+//! ([`Engine::unsent`], [`Engine::lend_recv`], `handle_*`) and nothing else of it, and transports never know of each other.
+
+mod alarm;
+pub mod mio;
+
+use std::io;
+use std::time::Duration;
+
+use crate::config::Endpoint;
+use crate::engine::{ConnId, Engine, Timestamp};
+
+pub use self::mio::Mio;
+
+/// System calls of a transport since it was made, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransportStats {
+    /// Writes to sockets.
+    pub writes: u64,
+    /// Reads from sockets.
+    pub reads: u64,
+    /// Waits for readiness, those of zero length included.
+    pub waits: u64,
+    /// Waits that may have slept.
+    pub sleeps: u64,
+    /// Sockets made.
+    pub connects: u64,
+}
+
+/// Moves bytes.
+///
+/// A connection's name ([`ConnId`]) is never used twice, so a late event can be told from a fresh one.
+pub trait Transport {
+    /// The time, for the engine: read once per turn, never going back.
+    fn now(&self) -> Timestamp;
+
+    /// Opens a connection. Success and failure are reported to the engine, at once or later.
+    fn connect(&mut self, conn: ConnId, endpoint: &Endpoint, engine: &mut Engine);
+
+    /// Closes a connection; nothing is reported.
+    fn close(&mut self, conn: ConnId);
+
+    /// Pushes what the engine has to send on a connection, as far as the socket takes it. The rest follows when it takes more.
+    fn submit(&mut self, conn: ConnId, engine: &mut Engine);
+
+    /// Waits until something happens, at most `timeout` (`None`: without limit; zero: not at all), and tells the engine. Answers how many
+    /// things happened.
+    ///
+    /// # Errors
+    /// Only where waiting itself is impossible; trouble with one connection is told to the engine.
+    fn wait(&mut self, timeout: Option<Duration>, engine: &mut Engine) -> io::Result<usize>;
+
+    /// Whether work was left over by the last `wait` (a budget was used up): the next `wait` will not sleep.
+    fn has_leftovers(&self) -> bool {
+        false
+    }
+
+    /// Told at the end of a turn when the engine wants to be woken, so that a pollable descriptor can become readable then.
+    fn arm(&mut self, _deadline: Option<Timestamp>, _work_left: bool) {}
+
+    /// System calls so far.
+    fn stats(&self) -> TransportStats;
+}

@@ -1,0 +1,390 @@
+//! The facade: it owns the engine, the transport and with it the clock, and it waits.
+//!
+//! Three uses of one client: blocking calls (typed methods, [`Client::call`]), pipelines ([`Client::pipeline`]), and the event-driven use
+//! (`submit`, `flush`, `turn`, `next_completion`) for services with a loop of their own.
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use crate::command::{Commands, Request, ToRequest};
+use crate::config::{Config, FlushPolicy};
+use crate::engine::{
+    Action, BatchId, BatchOptions, Completion, Engine, Event, NodeInfo, Stats, Timestamp, Token,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::Pipeline;
+use crate::resp::from_reply::FromReply;
+use crate::transport::{Mio, Transport, TransportStats};
+
+/// How much one [`Client::turn`] may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Budget {
+    /// Rounds of looking for readiness; each handles at most a read quantum per node.
+    pub rounds_max: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { rounds_max: 4 }
+    }
+}
+
+/// A client of one cluster. One thread, no runtime: it works while you call it, and only then.
+///
+/// It is `Send` and not meant to be shared: for more than one core, use one client per thread.
+pub struct Client<T: Transport = Mio> {
+    pub(crate) engine: Engine,
+    pub(crate) transport: T,
+    flush_policy: FlushPolicy,
+}
+
+impl Client<Mio> {
+    /// Connects to a cluster: `redis://host:port,host:port` or `valkey://…`; one reachable address is enough. See [`Config::from_url`]
+    /// for user, password and parameters.
+    ///
+    /// # Errors
+    /// `Config` for a URL that makes no sense, `Auth`, `NotCluster`, `Connect`, `Resolve` or `Timeout` where no seed gives a view of the
+    /// cluster.
+    pub fn connect(url: &str) -> Result<Self> {
+        Client::connect_with(Config::from_url(url)?)
+    }
+
+    /// Connects with a configuration.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect_with(config: Config) -> Result<Self> {
+        let transport =
+            Mio::new(&config).map_err(|error| io_error("cannot make a poll descriptor", &error))?;
+        Client::with_transport(config, transport)
+    }
+
+    /// The descriptor to watch for readability in a host's loop: *readable ⇒ call [`Client::turn`] until it answers 0*. Timers and left-over
+    /// work make it readable too (on Linux; elsewhere honour [`Client::next_deadline`]).
+    ///
+    /// # Errors
+    /// `Io` where the system gives no more descriptors.
+    pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
+        self.prepare_to_sleep();
+        self.transport.pollable().map_err(|error| io_error("cannot make the pollable descriptor", &error))
+    }
+}
+
+impl<T: Transport> Client<T> {
+    /// Connects over a transport of your own.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn with_transport(mut config: Config, transport: T) -> Result<Self> {
+        if config.jitter_seed == 0 {
+            config.jitter_seed = seed_from_system();
+        }
+        let flush_policy = config.flush_policy;
+        let engine = Engine::new(config, transport.now())?;
+        let mut client = Client { engine, transport, flush_policy };
+        client.start()?;
+        Ok(client)
+    }
+
+    /// Waits for the first view of the topology.
+    fn start(&mut self) -> Result<()> {
+        let waited_ms = self.engine.config().command_timeout_ms;
+        let deadline = self.transport.now().after_ms(waited_ms);
+        while !self.engine.has_topology() {
+            if let Some(failure) = self.engine.start_failure() {
+                return Err(failure);
+            }
+            if self.transport.now() >= deadline {
+                let what = match self.engine.last_refresh_failure() {
+                    Some(reason) => format!(
+                        "no usable view of the cluster after {waited_ms} ms; the last answer: {reason}"
+                    ),
+                    None => format!("none of the given addresses answered within {waited_ms} ms"),
+                };
+                return Err(Error::config(what));
+            }
+            self.step(Some(deadline))?;
+        }
+        let holes = self.engine.uncovered_slots();
+        if self.engine.config().require_full_coverage && !holes.is_empty() {
+            let holes: Vec<String> = holes.iter().map(|(start, end)| format!("{start}-{end}")).collect();
+            return Err(Error::config(format!(
+                "slots without a node: {} (require_full_coverage is set)",
+                holes.join(", ")
+            )));
+        }
+        Ok(())
+    }
+
+    /// Opens a pipeline: commands are queued, one `flush` sends them to all nodes at once, each gets its own result.
+    pub fn pipeline(&mut self) -> Pipeline<'_, T> {
+        Pipeline::new(self)
+    }
+
+    /// Runs one command and waits for its reply.
+    ///
+    /// # Errors
+    /// Whatever became of it; [`Error::outcome`] says whether it ran.
+    pub fn call<R: FromReply>(&mut self, command: impl ToRequest) -> Result<R> {
+        let request = command.to_request()?;
+        self.call_request(&request)
+    }
+
+    fn call_request<R: FromReply>(&mut self, request: &Request<'_>) -> Result<R> {
+        let timeout_ms = self.engine.config().command_timeout_ms;
+        let batch = self.engine.open_batch_with(BatchOptions { timeout_ms, follow_redirects: true });
+        let now = self.transport.now();
+        self.engine.submit(batch, request, now);
+        self.engine.start_deadline(batch, now);
+        self.engine.flush();
+        let waited = self.wait_for(batch);
+        self.engine.merge_splits(batch);
+        let result = match (waited, self.engine.batch(batch)) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some(replies)) => replies.reply(0).map_err(Clone::clone).and_then(R::from_reply),
+            (Ok(()), None) => Err(Error::not_executed(ErrorKind::Cancelled)),
+        };
+        self.engine.abandon(batch);
+        result
+    }
+
+    /// Works until every command of the batch has a result.
+    pub(crate) fn wait_for(&mut self, batch: BatchId) -> Result<()> {
+        self.pump();
+        while !self.engine.is_complete(batch) {
+            self.step(None)?;
+        }
+        Ok(())
+    }
+
+    /// Carries out what the engine asks for.
+    pub(crate) fn pump(&mut self) {
+        loop {
+            while let Some(action) = self.engine.poll_action() {
+                match action {
+                    Action::Connect { conn, endpoint } => {
+                        self.transport.connect(conn, &endpoint, &mut self.engine)
+                    }
+                    Action::Close { conn } => self.transport.close(conn),
+                }
+            }
+            match self.engine.poll_transmit() {
+                Some(conn) => self.transport.submit(conn, &mut self.engine),
+                None => return,
+            }
+        }
+    }
+
+    /// One iteration: everything that can be sent is sent, then it waits for something to happen, at most until `limit`.
+    pub(crate) fn step(&mut self, limit: Option<Timestamp>) -> Result<usize> {
+        self.pump();
+        let due = self.engine.poll_timeout().into_iter().chain(limit).min();
+        let timeout = due.map(|due| due.since(self.transport.now()));
+        let happened = self.wait_once(timeout)?;
+        Ok(happened)
+    }
+
+    fn wait_once(&mut self, timeout: Option<Duration>) -> Result<usize> {
+        let happened = self
+            .transport
+            .wait(timeout, &mut self.engine)
+            .map_err(|error| io_error("cannot wait for the sockets", &error))?;
+        let mut happened = happened;
+        if let Some(due) = self.engine.poll_timeout() {
+            let now = self.transport.now();
+            if now >= due {
+                self.engine.handle_timeout(now);
+                happened += 1;
+            }
+        }
+        self.pump();
+        Ok(happened)
+    }
+
+    // The event-driven use.
+
+    /// Queues a command; its result arrives with `user_data` in [`Client::next_completion`]. Never blocks; makes no system call unless the
+    /// flush policy says so.
+    ///
+    /// # Errors
+    /// `Full` where a window is full: take results, turn, and try again. The caller's mistakes otherwise. Nothing was queued.
+    pub fn submit(&mut self, command: impl ToRequest, user_data: u64) -> Result<Token> {
+        let timeout_ms = self.engine.config().command_timeout_ms;
+        self.submit_with_timeout(command, user_data, timeout_ms)
+    }
+
+    /// As [`Client::submit`], with a deadline of its own in milliseconds.
+    ///
+    /// # Errors
+    /// As [`Client::submit`].
+    pub fn submit_with_timeout(
+        &mut self,
+        command: impl ToRequest,
+        user_data: u64,
+        timeout_ms: u64,
+    ) -> Result<Token> {
+        let request = command.to_request()?;
+        let now = self.transport.now();
+        let token = self.engine.submit_stream(&request, user_data, timeout_ms, now)?;
+        match self.flush_policy {
+            FlushPolicy::Explicit | FlushPolicy::EachTurn => {}
+            FlushPolicy::EachCommand => self.flush(),
+            FlushPolicy::Threshold { bytes, commands } => {
+                self.engine.flush_above(bytes, commands);
+                self.pump();
+            }
+        }
+        Ok(token)
+    }
+
+    /// Lets everything queued leave, as far as the sockets take it now; the rest follows in later turns. Sticky: a node that is still
+    /// connecting honours it when it can write.
+    pub fn flush(&mut self) {
+        self.engine.flush();
+        self.pump();
+    }
+
+    /// Does what can be done without waiting; answers how much that was. Call it until it answers 0, then wait for the descriptor or
+    /// [`Client::next_deadline`].
+    ///
+    /// # Errors
+    /// `Io` where polling itself is impossible.
+    pub fn turn(&mut self, budget: Budget) -> Result<usize> {
+        if self.flush_policy == FlushPolicy::EachTurn {
+            self.engine.flush();
+        }
+        self.pump();
+        let mut work = 0;
+        for _ in 0..budget.rounds_max {
+            let happened = self.wait_once(Some(Duration::ZERO))?;
+            work += happened;
+            if happened == 0 {
+                break;
+            }
+        }
+        self.prepare_to_sleep();
+        Ok(work)
+    }
+
+    /// Blocks until something happens or `timeout` passes; answers how much happened.
+    ///
+    /// # Errors
+    /// As [`Client::turn`].
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<usize> {
+        if self.flush_policy == FlushPolicy::EachTurn {
+            self.engine.flush();
+        }
+        let limit = timeout.map(|timeout| self.transport.now().after(timeout));
+        self.step(limit)
+    }
+
+    /// Takes the oldest result.
+    pub fn next_completion(&mut self) -> Option<Completion<'_>> {
+        self.engine.next_completion()
+    }
+
+    /// Gives a command up. What was not sent never runs; what was sent completes as cancelled with outcome `Unknown`, and its reply is
+    /// discarded. Answers false where it had a result already.
+    pub fn cancel(&mut self, token: Token) -> bool {
+        self.engine.cancel(token)
+    }
+
+    /// Waits until all of these have a result or `timeout` passes; answers how many have none yet. The results stay in the queue.
+    ///
+    /// # Errors
+    /// As [`Client::turn`].
+    pub fn await_all(&mut self, timeout: Duration, tokens: &[Token]) -> Result<usize> {
+        self.flush();
+        let limit = self.transport.now().after(timeout);
+        loop {
+            let pending = tokens.iter().filter(|token| self.engine.is_pending(**token)).count();
+            if pending == 0 || self.transport.now() >= limit {
+                return Ok(pending);
+            }
+            self.step(Some(limit))?;
+        }
+    }
+
+    /// When [`Client::turn`] must be called at the latest, although the descriptor is not readable. `None`: not before something arrives.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let due = self.engine.poll_timeout()?;
+        Some(Instant::now() + due.since(self.transport.now()))
+    }
+
+    /// Arms the pollable descriptor, where there is one.
+    fn prepare_to_sleep(&mut self) {
+        let due = self.engine.poll_timeout();
+        self.transport.arm(due, false);
+    }
+
+    // Getters.
+
+    /// Counters and gauges of this moment.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// System calls of the transport so far.
+    pub fn transport_stats(&self) -> TransportStats {
+        self.transport.stats()
+    }
+
+    /// The nodes of the present view of the cluster.
+    pub fn nodes(&self) -> Vec<NodeInfo> {
+        self.engine.nodes()
+    }
+
+    /// News of the control path: nodes up and down, topology changes, desyncs.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.engine.poll_event()
+    }
+
+    /// The engine, for its getters.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Asks for a fresh view of the topology, and waits for it at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Client::turn`].
+    pub fn refresh_topology(&mut self, timeout: Duration) -> Result<bool> {
+        let before = self.engine.stats().refreshes;
+        let now = self.transport.now();
+        self.engine.refresh_topology(now);
+        let limit = now.after(timeout);
+        while self.engine.stats().refreshes == before && self.transport.now() < limit {
+            self.step(Some(limit))?;
+        }
+        Ok(self.engine.stats().refreshes != before)
+    }
+}
+
+impl<T: Transport> Commands for Client<T> {
+    type Output<R: FromReply> = Result<R>;
+
+    fn request<R: FromReply>(&mut self, request: Request<'_>) -> Result<R> {
+        self.call_request(&request)
+    }
+}
+
+impl<T: Transport> fmt::Debug for Client<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("config", self.engine.config())
+            .field("stats", &self.engine.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn io_error(what: &'static str, error: &std::io::Error) -> Error {
+    Error::not_executed(ErrorKind::Io { what, reason: error.to_string() })
+}
+
+/// A seed for jitter, different in every process: the standard library's hash keys come from the system's random numbers.
+fn seed_from_system() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}

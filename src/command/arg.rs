@@ -1,0 +1,175 @@
+//! Arguments: anything byte-like or numeric.
+
+use bytes::Bytes;
+
+use crate::resp::encode::{self, WireBuf};
+
+/// One argument, borrowed from the caller.
+#[derive(Debug, Clone, Copy)]
+pub enum Arg<'a> {
+    /// Bytes that are copied into the node's buffer: the one copy of a command's life.
+    Bytes(&'a [u8]),
+    /// Bytes that may be shared with the buffer instead of copied, where they are large.
+    Shared(&'a Bytes),
+    /// A decimal integer.
+    Integer(i64),
+    /// A decimal integer above `i64::MAX`.
+    Unsigned(u64),
+    /// A float, as the shortest decimal that reads back as the same number.
+    Float(f64),
+}
+
+impl Arg<'_> {
+    /// Bytes of the argument as a bulk string.
+    pub(crate) fn wire_len(&self) -> usize {
+        match self {
+            Arg::Bytes(bytes) => encode::bulk_wire_len(bytes.len()),
+            Arg::Shared(bytes) => encode::bulk_wire_len(bytes.len()),
+            Arg::Integer(value) => encode::bulk_wire_len(encode::int_len(*value)),
+            Arg::Unsigned(value) => encode::bulk_wire_len(value.to_string().len()),
+            Arg::Float(value) => {
+                let mut text: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
+                encode::put_f64_bulk(&mut text, *value);
+                text.len()
+            }
+        }
+    }
+
+    /// Appends the argument as a bulk string.
+    pub(crate) fn write(&self, out: &mut impl WireBuf) {
+        match self {
+            Arg::Bytes(bytes) => encode::put_bulk(out, bytes),
+            Arg::Shared(bytes) => {
+                encode::put_bulk_header(out, bytes.len());
+                out.put_shared(bytes);
+                out.put(b"\r\n");
+            }
+            Arg::Integer(value) => encode::put_int_bulk(out, *value),
+            Arg::Unsigned(value) => encode::put_bulk(out, value.to_string().as_bytes()),
+            Arg::Float(value) => encode::put_f64_bulk(out, *value),
+        }
+    }
+
+    /// Lends the argument's bytes, as they go on the wire.
+    pub(crate) fn with_bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Arg::Bytes(bytes) => read(bytes),
+            Arg::Shared(bytes) => read(bytes),
+            Arg::Integer(value) => read(value.to_string().as_bytes()),
+            Arg::Unsigned(value) => read(value.to_string().as_bytes()),
+            Arg::Float(_) => {
+                let mut bulk: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
+                self.write(&mut bulk);
+                read(super::payload(&bulk))
+            }
+        }
+    }
+}
+
+/// Anything that can be an argument of a command.
+pub trait ToArg {
+    /// The value as an argument.
+    fn to_arg(&self) -> Arg<'_>;
+}
+
+impl<T: ToArg + ?Sized> ToArg for &T {
+    fn to_arg(&self) -> Arg<'_> {
+        (**self).to_arg()
+    }
+}
+
+impl ToArg for str {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Bytes(self.as_bytes())
+    }
+}
+
+impl ToArg for String {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Bytes(self.as_bytes())
+    }
+}
+
+impl ToArg for [u8] {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Bytes(self)
+    }
+}
+
+impl<const N: usize> ToArg for [u8; N] {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Bytes(self)
+    }
+}
+
+impl ToArg for Vec<u8> {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Bytes(self)
+    }
+}
+
+impl ToArg for Bytes {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Shared(self)
+    }
+}
+
+impl ToArg for std::borrow::Cow<'_, str> {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Bytes(self.as_bytes())
+    }
+}
+
+impl ToArg for Arg<'_> {
+    fn to_arg(&self) -> Arg<'_> {
+        *self
+    }
+}
+
+impl ToArg for u64 {
+    fn to_arg(&self) -> Arg<'_> {
+        i64::try_from(*self).map_or(Arg::Unsigned(*self), Arg::Integer)
+    }
+}
+
+impl ToArg for usize {
+    fn to_arg(&self) -> Arg<'_> {
+        i64::try_from(*self).map_or(Arg::Unsigned(*self as u64), Arg::Integer)
+    }
+}
+
+impl ToArg for i64 {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Integer(*self)
+    }
+}
+
+impl ToArg for i32 {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Integer(i64::from(*self))
+    }
+}
+
+impl ToArg for u32 {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Integer(i64::from(*self))
+    }
+}
+
+impl ToArg for u16 {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Integer(i64::from(*self))
+    }
+}
+
+impl ToArg for f64 {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Float(*self)
+    }
+}
+
+impl ToArg for f32 {
+    fn to_arg(&self) -> Arg<'_> {
+        Arg::Float(f64::from(*self))
+    }
+}

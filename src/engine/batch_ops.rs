@@ -1,0 +1,129 @@
+//! What a pipeline asks of its batch besides submitting: deadline, timeline, taking back, and cancelling single commands.
+
+use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
+use crate::engine::submit::BatchId;
+use crate::engine::time::Timestamp;
+use crate::engine::timeline::{NodeTrace, Timeline};
+use crate::engine::{Engine, Token};
+use crate::error::{Error, ErrorKind, Outcome};
+
+impl Engine {
+    /// The batch's time runs from now.
+    pub fn start_deadline(&mut self, batch: BatchId, now: Timestamp) {
+        if let Some(batch) = self.batch_mut(batch) {
+            batch.deadline = now.after_ms(batch.options.timeout_ms);
+        }
+    }
+
+    /// Joins the parts of split commands; the batch must be complete.
+    pub(crate) fn merge_splits(&mut self, batch: BatchId) {
+        if let Some(batch) = self.batch_mut(batch) {
+            batch.merge_splits();
+        }
+    }
+
+    /// Nobody reads the batch any more: what was not sent never runs, what was sent is read and discarded.
+    pub fn abandon(&mut self, batch: BatchId) {
+        let id = batch.0;
+        let Some(row) = self.batches.row_mut(id) else { return };
+        row.abandoned = true;
+        if row.referenced > 0 {
+            self.take_back(|entry| entry.batch == id);
+        }
+        self.batches.release_if_unused(id);
+    }
+
+    /// Takes unsent and parked commands out of the engine; nobody hears of them.
+    fn take_back(&mut self, wanted: impl Fn(&InFlight) -> bool) {
+        for row in 0..self.links.len() {
+            let taken = self
+                .links
+                .get_mut(row)
+                .map(|link| link.take_unsent(|entry| wanted(entry) && !entry.has(InFlight::ASKED)));
+            for (entry, _) in taken.unwrap_or_default() {
+                self.queued_bytes -= u64::from(entry.len);
+                self.drop_entry(&entry);
+                self.after_terminal(&entry);
+            }
+        }
+        for slot in self.fences.slots() {
+            for parked in self.fences.take_all(slot, |parked| wanted(&parked.entry)) {
+                self.drop_entry(&parked.entry);
+            }
+            // An empty fence is lifted when its last reply comes, or by its timer.
+            if let Some(fence) = self.fences.get_mut(slot) {
+                if fence.parked.is_empty() && fence.draining == 0 {
+                    self.fences.lift(slot);
+                }
+            }
+        }
+    }
+
+    /// Gives a command of the event-driven use up. Answers false where it had a result already.
+    pub fn cancel(&mut self, token: Token) -> bool {
+        let Some(op) = self.stream.op(token.row).filter(|op| op.sequence == token.sequence && !op.tombstone)
+        else {
+            return false;
+        };
+        let slot = op.slot;
+        if let Some(batch) = op.batch {
+            self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, Outcome::Unknown));
+            self.stream.close(token.row);
+            self.abandon(BatchId(batch));
+            return true;
+        }
+        let is_it = |entry: &InFlight| entry.batch == STREAM && entry.index == token.row;
+        if let Some(parked) = self.fences.take_first(slot, |parked| is_it(&parked.entry)) {
+            self.stream.fail(token.row, Error::not_executed(ErrorKind::Cancelled));
+            self.drop_entry(&parked.entry);
+            self.fences.wake(slot);
+            return true;
+        }
+        let outcome = if self.take_one_unsent(slot, is_it) { Outcome::NotExecuted } else { Outcome::Unknown };
+        self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, outcome));
+        if outcome == Outcome::NotExecuted {
+            self.stream.close(token.row);
+        }
+        true
+    }
+
+    /// Takes one unsent command back. It is on the owner of its slot, or, without a slot, anywhere.
+    fn take_one_unsent(&mut self, slot: u16, is_it: impl Fn(&InFlight) -> bool) -> bool {
+        let rows = match self.slots.owner(slot) {
+            Some(row) if slot != NO_SLOT => usize::from(row)..usize::from(row) + 1,
+            _ => 0..self.links.len(),
+        };
+        for row in rows {
+            let taken = self
+                .links
+                .get_mut(row)
+                .map(|link| link.take_unsent(|entry| is_it(entry) && !entry.has(InFlight::ASKED)));
+            if let Some((entry, _)) = taken.unwrap_or_default().first() {
+                self.queued_bytes -= u64::from(entry.len);
+                self.after_terminal(entry);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a command of the event-driven use has no result yet.
+    pub fn is_pending(&self, token: Token) -> bool {
+        self.stream.op(token.row).is_some_and(|op| op.sequence == token.sequence && !op.tombstone)
+    }
+
+    /// Records per-node times from now on.
+    pub(crate) fn start_timeline(&mut self, now: Timestamp) {
+        self.tracing = Some(now);
+        for link in &mut self.links {
+            link.trace = NodeTrace::default();
+        }
+    }
+
+    /// Ends the recording.
+    pub(crate) fn take_timeline(&mut self, now: Timestamp) -> Timeline {
+        let began = self.tracing.take().unwrap_or(now);
+        let nodes = self.links.iter().filter_map(|link| link.trace.to_line(link.name(), began)).collect();
+        Timeline { nodes, total: now.since(began) }
+    }
+}

@@ -1,0 +1,318 @@
+//! From received bytes to results: each frame is matched with the oldest unanswered command of its connection.
+
+use bytes::Bytes;
+
+use crate::engine::connection::ConnId;
+use crate::engine::event::Event;
+use crate::engine::handshake::Progress;
+use crate::engine::in_flight::{ASKING, InFlight, REFRESH, RESERVED, STREAM};
+use crate::engine::recv_buf::RecvBuf;
+use crate::engine::reply_slab::LARGE_REPLY_BYTES_MIN;
+use crate::engine::submit::BatchId;
+use crate::engine::time::Timestamp;
+use crate::engine::{Engine, lifecycle::LostBecause};
+use crate::error::{Error, ErrorKind, Outcome, ServerError};
+use crate::resp::reply::ReplyRef;
+use crate::resp::scan::{Frame, FrameKind, Scan};
+
+impl Engine {
+    /// Lends the connection's receive buffer; give it back with `handle_received`, also when nothing came.
+    pub fn lend_recv(&mut self, conn: ConnId) -> Option<RecvBuf> {
+        let row = self.live(conn)?;
+        let link = self.links.get_mut(usize::from(row))?;
+        let mut recv = std::mem::take(&mut link.recv);
+        recv.prepare(link.recv_wanted);
+        Some(recv)
+    }
+
+    /// Takes the buffer back with `n` bytes more, and deals with every complete frame in it.
+    pub fn handle_received(&mut self, conn: ConnId, mut recv: RecvBuf, n: usize, now: Timestamp) {
+        let Some(row) = self.live(conn) else { return };
+        let tracing = self.tracing.is_some();
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        recv.received(n);
+        if n > 0 {
+            link.last_progress = now;
+            link.stats.bytes_received += n as u64;
+            if tracing {
+                link.trace.on_received(now);
+            }
+        }
+        let consumed = self.consume(row, &mut recv, now);
+        if let Some(link) =
+            self.links.get_mut(usize::from(row)).filter(|link| link.generation == conn.generation)
+        {
+            link.recv = recv;
+            match consumed {
+                Ok(wanted) => link.recv_wanted = wanted,
+                Err(because) => self.lose(row, because, now),
+            }
+        }
+        self.settle_fences(row, now);
+        self.after_drained(row, now);
+    }
+
+    /// Deals with frames until one is incomplete; the answer is how many bytes it still needs.
+    fn consume(&mut self, row: u16, recv: &mut RecvBuf, now: Timestamp) -> Result<usize, LostBecause> {
+        loop {
+            let unread = recv.unread();
+            if unread.is_empty() {
+                return Ok(0);
+            }
+            let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(0) };
+            match link.scanner.scan(unread).map_err(LostBecause::Protocol)? {
+                Scan::Incomplete { bytes_wanted } => return Ok(bytes_wanted),
+                Scan::Complete(frame) if frame.kind == FrameKind::Push => {
+                    // Out of band, never a reply. Nothing is subscribed on a data connection; what comes is counted and dropped.
+                    link.stats.pushes += 1;
+                    recv.consume(frame.len);
+                }
+                Scan::Complete(frame) if !link.handshake.is_done() => {
+                    self.on_handshake_frame(
+                        row,
+                        ReplyRef::new(unread.get(..frame.len).unwrap_or_default()),
+                        now,
+                    )?;
+                    recv.consume(frame.len);
+                }
+                Scan::Complete(frame) => self.on_frame(row, recv, &frame, now)?,
+            }
+        }
+    }
+
+    /// One reply to a command.
+    #[inline]
+    fn on_frame(
+        &mut self,
+        row: u16,
+        recv: &mut RecvBuf,
+        frame: &Frame,
+        now: Timestamp,
+    ) -> Result<(), LostBecause> {
+        let unread = recv.unread();
+        let first = unread.get(frame.attribute_len).copied();
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
+        let Some(entry) = link.in_flight.front().copied() else {
+            return Err(LostBecause::Desync("a reply arrived and no command was waiting for one"));
+        };
+        if link.queue.acked() + u64::from(entry.len) > link.queue.sent() {
+            return Err(LostBecause::Desync("a reply arrived for a command that had not been sent"));
+        }
+        link.attempts = 0;
+        link.stats.replies += 1;
+        if matches!(first, Some(b'-' | b'!')) {
+            let reply = ReplyRef::new(unread.get(..frame.len).unwrap_or_default());
+            let lost = self.on_error_reply(row, entry, reply.error().unwrap_or_default(), now);
+            recv.consume(frame.len);
+            return lost;
+        }
+        self.pop_answered(row);
+        if entry.batch >= RESERVED {
+            let lost = self.on_reserved(row, entry, recv, frame, now);
+            self.after_terminal(&entry);
+            return lost;
+        }
+        if frame.len >= LARGE_REPLY_BYTES_MIN {
+            let large = recv.take(frame.len);
+            self.deliver_large(&entry, large);
+        } else if let Some(batch) = self.batches.row_mut(entry.batch) {
+            let filed = batch.fill(entry.index, unread.get(..frame.len).unwrap_or_default());
+            debug_assert!(
+                filed || batch.arena.len() > LARGE_REPLY_BYTES_MIN,
+                "only a full arena refuses a small reply"
+            );
+            if filed {
+                recv.consume(frame.len);
+            } else {
+                let copy = recv.take(frame.len);
+                self.deliver_large(&entry, copy);
+            }
+        }
+        self.drop_entry(&entry);
+        self.after_terminal(&entry);
+        Ok(())
+    }
+
+    /// Replies whose owner is not a pipeline.
+    fn on_reserved(
+        &mut self,
+        row: u16,
+        entry: InFlight,
+        recv: &mut RecvBuf,
+        frame: &Frame,
+        now: Timestamp,
+    ) -> Result<(), LostBecause> {
+        match entry.batch {
+            STREAM if frame.len >= LARGE_REPLY_BYTES_MIN => {
+                let large = recv.take(frame.len);
+                self.stream.complete_large(entry.index, large);
+                self.drop_entry(&entry);
+            }
+            STREAM => {
+                self.stream.complete(entry.index, recv.unread().get(..frame.len).unwrap_or_default());
+                recv.consume(frame.len);
+                self.drop_entry(&entry);
+            }
+            REFRESH => {
+                let reply = recv.take(frame.len);
+                self.on_topology(row, entry.index, ReplyRef::new(&reply), now);
+            }
+            ASKING => {
+                let ok = recv.unread().get(..frame.len) == Some(b"+OK\r\n");
+                recv.consume(frame.len);
+                if !ok {
+                    return Err(LostBecause::Desync("the reply to ASKING is not +OK"));
+                }
+            }
+            _ => recv.consume(frame.len),
+        }
+        Ok(())
+    }
+
+    fn on_handshake_frame(
+        &mut self,
+        row: u16,
+        reply: ReplyRef<'_>,
+        now: Timestamp,
+    ) -> Result<(), LostBecause> {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
+        match link.handshake.on_reply(reply, &self.config) {
+            Progress::Waiting => {}
+            Progress::Send(bytes) => {
+                link.prelude.extend_from_slice(&bytes);
+                self.schedule_transmit(row);
+            }
+            Progress::Released => {}
+            Progress::NodeId(id) => self.on_node_id(row, &id)?,
+            Progress::Refused(kind) => return Err(LostBecause::Refused(kind)),
+        }
+        if self
+            .links
+            .get(usize::from(row))
+            .is_some_and(|link| link.handshake.is_released() && !link.is_ready())
+        {
+            self.enter_service(row, now);
+        }
+        Ok(())
+    }
+
+    /// The front command of a connection has its reply: its bytes need not be kept.
+    pub(crate) fn pop_answered(&mut self, row: u16) {
+        if let Some(link) = self.links.get_mut(usize::from(row)) {
+            if let Some(entry) = link.in_flight.pop_front() {
+                link.queue.ack(entry.len);
+                self.queued_bytes -= u64::from(entry.len);
+            }
+        }
+    }
+
+    fn deliver_large(&mut self, entry: &InFlight, frame: Bytes) {
+        if let Some(batch) = self.batches.row_mut(entry.batch) {
+            batch.fill_large(entry.index, frame);
+        }
+    }
+
+    /// Gives an entry's owner its failure.
+    pub(crate) fn fail_entry(&mut self, entry: &InFlight, error: Error) {
+        match entry.batch {
+            STREAM => self.stream.fail(entry.index, error),
+            REFRESH | ASKING => {}
+            batch => {
+                if let Some(batch) = self.batches.row_mut(batch) {
+                    batch.fail(entry.index, error);
+                }
+            }
+        }
+    }
+
+    /// The entry has left the engine: neither in flight nor parked.
+    #[inline]
+    pub(crate) fn drop_entry(&mut self, entry: &InFlight) {
+        match entry.batch {
+            STREAM => self.stream.close(entry.index),
+            REFRESH | ASKING => {}
+            id => {
+                let Some(batch) = self.batches.row_mut(id) else { return };
+                batch.referenced -= 1;
+                if batch.unanswered == 0 || batch.abandoned {
+                    self.after_batch(id);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn after_batch(&mut self, id: u32) {
+        self.finish_stream_batch(id);
+        self.batches.release_if_unused(id);
+    }
+
+    /// Whether anybody still waits for an entry's result.
+    pub(crate) fn is_wanted(&self, entry: &InFlight) -> bool {
+        match entry.batch {
+            STREAM => self.stream.is_live(entry.index),
+            REFRESH | ASKING => false,
+            batch => {
+                self.batches.row(batch).is_some_and(|batch| !batch.abandoned && batch.is_pending(entry.index))
+            }
+        }
+    }
+
+    /// An entry's place in the order of submission.
+    pub(crate) fn sequence_of(&self, entry: &InFlight) -> Option<u64> {
+        match entry.batch {
+            STREAM => self.stream.op(entry.index).map(|op| op.sequence),
+            REFRESH | ASKING => None,
+            batch => self.batches.row(batch).and_then(|batch| batch.sequence(entry.index)),
+        }
+    }
+
+    pub(crate) fn follows_redirects(&self, entry: &InFlight) -> bool {
+        self.batches.row(entry.batch).is_none_or(|batch| batch.options.follow_redirects)
+    }
+
+    /// An error reply that is the command's result.
+    pub(crate) fn deliver_error(&mut self, row: u16, entry: &InFlight, text: &[u8], outcome: Outcome) {
+        let hops = u32::from(entry.hops);
+        if let Some(link) = self.links.get_mut(usize::from(row)) {
+            link.stats.errors += 1;
+        }
+        if self.is_wanted(entry) {
+            let error = Error::new(ErrorKind::Server(ServerError::from_bytes(text)), outcome);
+            let error = error.at_node(self.node_name(row)).with_counts(hops + 1, hops);
+            self.fail_entry(entry, error);
+        }
+        self.drop_entry(entry);
+    }
+
+    /// Hands the joined result of a split command of the event-driven use over, once all parts are in.
+    pub(crate) fn finish_stream_batch(&mut self, id: u32) {
+        let Some(batch) = self.batches.row_mut(id) else { return };
+        let Some(row) = batch.stream_row.filter(|_| batch.unanswered == 0 && !batch.abandoned) else {
+            return;
+        };
+        batch.merge_splits();
+        match batch.reply(0) {
+            Ok(reply) => self.stream.complete(row, reply.frame()),
+            Err(error) => self.stream.fail(row, error.clone()),
+        }
+        self.stream.close(row);
+        if let Some(batch) = self.batches.row_mut(id) {
+            batch.abandoned = true;
+        }
+        self.batches.release_if_unused(id);
+    }
+
+    /// Whether every command of the batch has a result.
+    pub fn is_complete(&self, batch: BatchId) -> bool {
+        self.batches.row(batch.0).is_none_or(|batch| batch.unanswered == 0)
+    }
+
+    pub(crate) fn report_desync(&mut self, row: u16, what: &str) {
+        if let Some(link) = self.links.get_mut(usize::from(row)) {
+            link.stats.desyncs += 1;
+        }
+        let node = self.node_name(row);
+        self.events.push(Event::Desync { node, what: what.to_owned() });
+    }
+}

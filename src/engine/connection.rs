@@ -1,0 +1,222 @@
+//! One node's data connection: its queues, its state, and how it is lost and found again.
+//!
+//! ```text
+//!   Idle ─▶ Connecting ─▶ Handshaking ─▶ Ready
+//!    ▲           │             │           │
+//!    └─ Backoff ◀┴─────────────┴───────────┘
+//! ```
+//!
+//! Commands may be encoded in every state; their bytes leave in `Ready`. When a connection is lost, what the kernel had not taken
+//! whole stays in the queue, and what it had taken is settled command by command.
+
+use crate::config::{Config, Endpoint};
+use crate::engine::handshake::Handshake;
+use crate::engine::in_flight::{InFlight, InFlightQueue};
+use crate::engine::recv_buf::RecvBuf;
+use crate::engine::send_queue::{CommandBytes, SendQueue};
+use crate::engine::stats::NodeStats;
+use crate::engine::time::Timestamp;
+use crate::engine::timeline::NodeTrace;
+use crate::error::ErrorKind;
+use crate::resp::scan::Scanner;
+
+/// Names one connection attempt to one node; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId {
+    pub(crate) node: u16,
+    pub(crate) generation: u32,
+}
+
+impl ConnId {
+    /// As one number, for a transport's own tables.
+    pub fn to_u64(self) -> u64 {
+        u64::from(self.generation) << 16 | u64::from(self.node)
+    }
+
+    /// The inverse of `to_u64`.
+    pub fn from_u64(number: u64) -> Self {
+        ConnId { node: number as u16, generation: (number >> 16) as u32 }
+    }
+
+    /// The node's row; at most one connection of a row is alive at a time.
+    pub fn row(self) -> usize {
+        usize::from(self.node)
+    }
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// Not connected, nothing to send.
+    Idle,
+    /// Not connected, the next attempt is due at this time.
+    Backoff {
+        until: Timestamp,
+    },
+    Connecting {
+        deadline: Timestamp,
+    },
+    Handshaking {
+        deadline: Timestamp,
+    },
+    Ready,
+}
+
+/// A node's connection and everything that hangs on it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Where to connect; `None` while the node is known by id only.
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) state: LinkState,
+    pub(crate) generation: u32,
+    pub(crate) queue: SendQueue,
+    pub(crate) in_flight: InFlightQueue,
+    pub(crate) recv: RecvBuf,
+    /// Bytes that the frame at the front of `recv` still needs.
+    pub(crate) recv_wanted: usize,
+    pub(crate) scanner: Scanner,
+    pub(crate) handshake: Handshake,
+    /// Handshake bytes that the kernel has not taken.
+    pub(crate) prelude: Vec<u8>,
+    /// Failed attempts in a row; reset by the first reply to a command, not by a connect.
+    pub(crate) attempts: u32,
+    /// Last time bytes arrived, or the first were sent after a pause.
+    pub(crate) last_progress: Timestamp,
+    pub(crate) ready_since: Timestamp,
+    /// Why the last attempt failed.
+    pub(crate) last_failure: Option<ErrorKind>,
+    /// The server refused our credentials; commands fail at once until the next attempt.
+    pub(crate) refused: bool,
+    /// Reached another server than the one that was meant: dial again once nothing is owed.
+    pub(crate) redial: bool,
+    /// In the present view of the topology; others are closed once nothing is owed.
+    pub(crate) in_view: bool,
+    /// In `Engine::dirty`.
+    pub(crate) dirty: bool,
+    /// In `Engine::transmit`.
+    pub(crate) transmitting: bool,
+    /// Commands encoded since the last flush.
+    pub(crate) unflushed_commands: u32,
+    pub(crate) trace: NodeTrace,
+    pub(crate) stats: NodeStats,
+}
+
+impl Link {
+    pub(crate) fn new(endpoint: Option<Endpoint>, config: &Config) -> Self {
+        Link {
+            endpoint,
+            state: LinkState::Idle,
+            generation: 0,
+            queue: SendQueue::default(),
+            in_flight: InFlightQueue::new(),
+            recv: RecvBuf::default(),
+            recv_wanted: 0,
+            scanner: Scanner::new(config.limits.frame),
+            handshake: Handshake::default(),
+            prelude: Vec::new(),
+            attempts: 0,
+            last_progress: Timestamp::ZERO,
+            ready_since: Timestamp::ZERO,
+            last_failure: None,
+            refused: false,
+            redial: false,
+            in_view: false,
+            dirty: false,
+            transmitting: false,
+            unflushed_commands: 0,
+            trace: NodeTrace::default(),
+            stats: NodeStats::default(),
+        }
+    }
+
+    /// The node as messages name it.
+    pub(crate) fn name(&self) -> String {
+        self.endpoint
+            .as_ref()
+            .map_or_else(|| "a node without a known address".to_owned(), Endpoint::to_string)
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == LinkState::Ready
+    }
+
+    /// Whether a socket exists or is being made.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.state, LinkState::Idle | LinkState::Backoff { .. })
+    }
+
+    /// Whether the transport has something to write.
+    pub(crate) fn wants_to_send(&self) -> bool {
+        !self.prelude.is_empty() || (self.is_ready() && !self.redial && self.queue.has_unsent())
+    }
+
+    /// When the state runs out.
+    pub(crate) fn state_deadline(&self) -> Timestamp {
+        match self.state {
+            LinkState::Idle | LinkState::Ready => Timestamp::NEVER,
+            LinkState::Backoff { until } => until,
+            LinkState::Connecting { deadline } | LinkState::Handshaking { deadline } => deadline,
+        }
+    }
+
+    /// Whether a reply is owed for bytes that were sent.
+    pub(crate) fn awaits_reply(&self) -> bool {
+        self.queue.sent() > self.queue.acked()
+    }
+
+    /// Appends a command that was encoded before.
+    pub(crate) fn append(&mut self, entry: InFlight, bytes: &CommandBytes) {
+        self.queue.append(bytes);
+        self.in_flight.push_back(entry);
+    }
+
+    /// Takes the commands that `wanted` accepts out of what the kernel has not begun to take; the rest keeps its order.
+    pub(crate) fn take_unsent(
+        &mut self,
+        wanted: impl Fn(&InFlight) -> bool,
+    ) -> Vec<(InFlight, CommandBytes)> {
+        let (first, mut at) = self.first_unsent();
+        if !self.in_flight.iter().skip(first).any(&wanted) {
+            return Vec::new();
+        }
+        let start = at;
+        let flushed = self.queue.encoded() - self.queue.unflushed_bytes();
+        let mut taken = Vec::new();
+        let mut kept = Vec::new();
+        for entry in self.in_flight.drain(first..) {
+            let bytes = self.queue.share(at, u64::from(entry.len));
+            let was_flushed = at < flushed;
+            at += u64::from(entry.len);
+            if wanted(&entry) { taken.push((entry, bytes)) } else { kept.push((entry, bytes, was_flushed)) }
+        }
+        self.queue.truncate(start);
+        self.queue.append_all(kept.iter().map(|(_, bytes, was_flushed)| (bytes, *was_flushed)));
+        self.in_flight.extend(kept.iter().map(|(entry, ..)| *entry));
+        taken
+    }
+
+    /// The first command none of whose bytes were sent: its place in the in-flight queue and its position.
+    fn first_unsent(&self) -> (usize, u64) {
+        let mut index = self.in_flight.len();
+        let mut at = self.queue.encoded();
+        while let Some(entry) = index.checked_sub(1).and_then(|before| self.in_flight.get(before)) {
+            let start = at - u64::from(entry.len);
+            if start < self.queue.sent() {
+                break;
+            }
+            at = start;
+            index -= 1;
+        }
+        (index, at)
+    }
+
+    /// Forgets the socket; queues and statistics stay.
+    pub(crate) fn forget_socket(&mut self, config: &Config) {
+        self.generation = self.generation.wrapping_add(1);
+        self.recv.clear();
+        self.recv_wanted = 0;
+        self.scanner = Scanner::new(config.limits.frame);
+        self.handshake = Handshake::default();
+        self.prelude.clear();
+    }
+}

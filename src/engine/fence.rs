@@ -1,0 +1,237 @@
+//! Commands of a slot that are held back, in submission order, while it is unclear which node runs them.
+//!
+//! A rejected command must not lose its place among the commands of its slot. While one is held, every other command of the slot
+//! queues behind it, and nothing of the slot is in flight but what the fence itself has sent:
+//!
+//! ```text
+//!   rejected ──▶ drain ──▶ probe the owner with the first ──▶ it ran: send the rest in order, lift the fence
+//!                 ▲   │                                   └─▶ rejected again: wait a little, probe again
+//!                 │   └──▶ ASK: send those to the target, each behind its own ASKING; then the rest to the source; until a round
+//!                 │        brings no ASK
+//!                 └─────── no owner, cluster down, loading: wait for a timer or the next view of the topology
+//! ```
+//!
+//! This module is the bookkeeping; `redirect` decides. Invariant: `parked` is sorted by submission; a slot's bit is set exactly while
+//! it has a fence.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::engine::in_flight::InFlight;
+use crate::engine::send_queue::CommandBytes;
+use crate::engine::time::Timestamp;
+use crate::error::ServerError;
+use crate::slot::SLOT_COUNT;
+
+/// Why a command was held back last.
+#[derive(Debug, Clone)]
+pub(crate) struct Rejection {
+    pub(crate) error: ServerError,
+    pub(crate) node: String,
+    pub(crate) redirect: bool,
+}
+
+/// A command that waits.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) sequence: u64,
+    pub(crate) entry: InFlight,
+    pub(crate) bytes: CommandBytes,
+    /// The node that an ASK named.
+    pub(crate) ask: Option<u16>,
+    pub(crate) rejection: Option<Box<Rejection>>,
+}
+
+/// What the fence does when nothing of its slot is in flight any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// Try the owner with one command.
+    Probe,
+    /// Run rounds between source and target.
+    Rounds,
+}
+
+/// What the fence is waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Replies to commands that were in flight when the fence was opened.
+    Drain,
+    /// The reply to the one command sent ahead; `answered` once it ran.
+    Probe { answered: bool },
+    /// The replies to one leg of a round.
+    Leg,
+    /// `Fence::not_before`, or news of the topology.
+    Wait,
+}
+
+/// The fence of one slot.
+#[derive(Debug)]
+pub(crate) struct Fence {
+    pub(crate) step: Step,
+    pub(crate) hint: Hint,
+    /// Commands of the slot in flight whose replies the fence waits for.
+    pub(crate) draining: u32,
+    pub(crate) parked: VecDeque<Parked>,
+    pub(crate) not_before: Timestamp,
+    /// Being opened by the view that is applied right now: its commands in flight are still being counted.
+    pub(crate) opened_by_view: bool,
+    /// When the first TRYAGAIN of an unbroken run came.
+    pub(crate) tryagain_since: Option<Timestamp>,
+}
+
+impl Fence {
+    fn new(draining: u32) -> Self {
+        Fence {
+            step: Step::Drain,
+            hint: Hint::Probe,
+            draining,
+            parked: VecDeque::new(),
+            not_before: Timestamp::ZERO,
+            opened_by_view: false,
+            tryagain_since: None,
+        }
+    }
+
+    /// Holds a command back at its place in the order of submission.
+    pub(crate) fn park(&mut self, parked: Parked) {
+        // Nearly always the end (a new command) or the front (a rejected probe).
+        let at = self.parked.partition_point(|held| held.sequence < parked.sequence);
+        self.parked.insert(at, parked);
+    }
+}
+
+/// All fences; empty nearly always.
+#[derive(Debug)]
+pub(crate) struct Fences {
+    bits: Box<[u64; SLOT_COUNT as usize / 64]>,
+    by_slot: BTreeMap<u16, Fence>,
+    parked_bytes: u64,
+    parked_commands: u64,
+    /// Slots whose fence may be able to move on; looked at when the current input has been dealt with.
+    ready: Vec<u16>,
+    /// No waiting fence is due before this.
+    pub(crate) due: Timestamp,
+}
+
+impl Default for Fences {
+    fn default() -> Self {
+        Fences {
+            bits: Box::new([0; SLOT_COUNT as usize / 64]),
+            by_slot: BTreeMap::new(),
+            parked_bytes: 0,
+            parked_commands: 0,
+            ready: Vec::new(),
+            due: Timestamp::NEVER,
+        }
+    }
+}
+
+impl Fences {
+    /// The one test on the fast path. Commands without a slot have no bit.
+    #[inline]
+    pub(crate) fn is_fenced(&self, slot: u16) -> bool {
+        self.bits.get(usize::from(slot >> 6)).is_some_and(|word| word >> (slot & 63) & 1 == 1)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_slot.is_empty()
+    }
+
+    pub(crate) fn parked_bytes(&self) -> u64 {
+        self.parked_bytes
+    }
+
+    pub(crate) fn parked_commands(&self) -> u64 {
+        self.parked_commands
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u16) -> Option<&mut Fence> {
+        self.by_slot.get_mut(&slot)
+    }
+
+    pub(crate) fn open(&mut self, slot: u16, draining: u32) -> &mut Fence {
+        if let Some(word) = self.bits.get_mut(usize::from(slot >> 6)) {
+            *word |= 1 << (slot & 63);
+        }
+        self.by_slot.entry(slot).or_insert_with(|| Fence::new(draining))
+    }
+
+    /// Holds a command back; its slot must be fenced.
+    pub(crate) fn park(&mut self, parked: Parked) {
+        if let Some(fence) = self.by_slot.get_mut(&parked.entry.slot) {
+            self.parked_bytes += u64::from(parked.entry.len);
+            self.parked_commands += 1;
+            fence.park(parked);
+        } else {
+            debug_assert!(false, "parked without a fence");
+        }
+    }
+
+    fn unaccount(&mut self, parked: &Parked) {
+        self.parked_bytes -= u64::from(parked.entry.len);
+        self.parked_commands -= 1;
+    }
+
+    /// Takes the first held command that `wanted` accepts.
+    pub(crate) fn take_first(&mut self, slot: u16, wanted: impl Fn(&Parked) -> bool) -> Option<Parked> {
+        let fence = self.by_slot.get_mut(&slot)?;
+        let at = fence.parked.iter().position(wanted)?;
+        let parked = fence.parked.remove(at)?;
+        self.unaccount(&parked);
+        Some(parked)
+    }
+
+    /// Takes all held commands that `wanted` accepts, in order.
+    pub(crate) fn take_all(&mut self, slot: u16, wanted: impl Fn(&Parked) -> bool) -> Vec<Parked> {
+        let Some(fence) = self.by_slot.get_mut(&slot) else { return Vec::new() };
+        let mut taken = Vec::new();
+        let mut kept = VecDeque::with_capacity(fence.parked.len());
+        for parked in fence.parked.drain(..) {
+            if wanted(&parked) { taken.push(parked) } else { kept.push_back(parked) }
+        }
+        fence.parked = kept;
+        for parked in &taken {
+            self.unaccount(parked);
+        }
+        taken
+    }
+
+    /// Lifts the fence; nothing may be parked in it.
+    pub(crate) fn lift(&mut self, slot: u16) {
+        if let Some(fence) = self.by_slot.remove(&slot) {
+            debug_assert!(fence.parked.is_empty(), "a fence was lifted over parked commands");
+        }
+        if let Some(word) = self.bits.get_mut(usize::from(slot >> 6)) {
+            *word &= !(1 << (slot & 63));
+        }
+    }
+
+    /// Marks a slot to be looked at.
+    pub(crate) fn wake(&mut self, slot: u16) {
+        self.ready.push(slot);
+    }
+
+    pub(crate) fn next_ready(&mut self) -> Option<u16> {
+        self.ready.pop()
+    }
+
+    /// Marks all waiting fences that are due, and finds the next due time.
+    pub(crate) fn wake_due(&mut self, now: Timestamp) {
+        let mut next = Timestamp::NEVER;
+        for (&slot, fence) in &self.by_slot {
+            if fence.step != Step::Wait {
+                continue;
+            }
+            if fence.not_before <= now {
+                self.ready.push(slot);
+            } else {
+                next = next.min(fence.not_before);
+            }
+        }
+        self.due = next;
+    }
+
+    /// All fenced slots, ascending.
+    pub(crate) fn slots(&self) -> Vec<u16> {
+        self.by_slot.keys().copied().collect()
+    }
+}

@@ -1,0 +1,335 @@
+//! Connections come and go: dialling, the handshake's end, backoff, and what becomes of the commands when one is lost.
+
+use crate::config::{FrameLimits, RetryUnknown};
+use crate::engine::Engine;
+use crate::engine::connection::{ConnId, LinkState};
+use crate::engine::event::{Action, Event};
+use crate::engine::fence::Step;
+use crate::engine::handshake::Handshake;
+use crate::engine::in_flight::{ASKING, InFlight, REFRESH};
+use crate::engine::retry;
+use crate::engine::send_queue::CommandBytes;
+use crate::engine::time::Timestamp;
+use crate::error::{Error, ErrorKind, Outcome, ProtocolError};
+use crate::resp::scan::Scanner;
+
+/// A connection that served this long may be dialled again at once.
+const STABLE_MS: u64 = 10_000;
+/// First delay after refused credentials or a full server: trying faster would only hurt it.
+const REFUSED_MS_MIN: u64 = 1_000;
+const REFUSED_MS_MAX: u64 = 30_000;
+
+/// Why a connection is given up.
+#[derive(Debug)]
+pub(crate) enum LostBecause {
+    /// The transport says so: reset, end of file, refused, unreachable.
+    Closed(String),
+    /// No answer in time.
+    Silent(&'static str),
+    /// The peer's bytes are not RESP, or too many.
+    Protocol(ProtocolError),
+    /// Replies and commands do not match.
+    Desync(&'static str),
+    /// The server does not want us, or is not what we look for.
+    Refused(ErrorKind),
+}
+
+impl Engine {
+    /// Asks for a connection to a node, unless there is one or it is too early.
+    pub(crate) fn want_connection(&mut self, row: u16, now: Timestamp) {
+        let Some(link) = self.links.get(usize::from(row)) else { return };
+        if link.state == LinkState::Idle {
+            self.dial(row, now);
+        }
+    }
+
+    pub(crate) fn dial(&mut self, row: u16, now: Timestamp) {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        let Some(endpoint) = link.endpoint.clone() else { return };
+        link.forget_socket(&self.config);
+        link.refused = false;
+        link.redial = false;
+        link.stats.connects += 1;
+        let deadline = now.after_ms(self.config.connect_timeout_ms);
+        link.state = LinkState::Connecting { deadline };
+        let conn = ConnId { node: row, generation: link.generation };
+        self.timers.link(deadline);
+        self.actions.push_back(Action::Connect { conn, endpoint });
+    }
+
+    /// The transport's socket is connected.
+    pub fn handle_connected(&mut self, conn: ConnId, now: Timestamp) {
+        let Some(row) = self.live(conn) else { return };
+        let (handshake, bytes) = Handshake::begin(&self.config);
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        if !matches!(link.state, LinkState::Connecting { .. }) {
+            return;
+        }
+        let deadline = now.after_ms(self.config.handshake_timeout_ms);
+        link.state = LinkState::Handshaking { deadline };
+        link.handshake = handshake;
+        link.prelude = bytes;
+        link.scanner = Scanner::new(FrameLimits::handshake());
+        self.timers.link(deadline);
+        self.schedule_transmit(row);
+    }
+
+    /// The kernel took `n` bytes of what `unsent` had lent.
+    pub fn handle_sent(&mut self, conn: ConnId, n: usize, now: Timestamp) {
+        let Some(row) = self.live(conn) else { return };
+        let tracing = self.tracing.is_some();
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        link.stats.bytes_sent += n as u64;
+        if !link.prelude.is_empty() {
+            link.prelude.drain(..n.min(link.prelude.len()));
+            if link.prelude.is_empty() {
+                self.schedule_transmit(row);
+            }
+            return;
+        }
+        if !link.awaits_reply() {
+            // The silence of an idle connection is no silence.
+            link.last_progress = now;
+            self.timers.sweep_soon(now);
+        }
+        link.queue.advance_sent(n);
+        if tracing {
+            link.trace.on_sent(now);
+        }
+    }
+
+    /// The handshake's essential part is done: user commands may leave.
+    pub(crate) fn enter_service(&mut self, row: u16, now: Timestamp) {
+        let node = self.node_name(row);
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        link.state = LinkState::Ready;
+        link.ready_since = now;
+        link.last_progress = now;
+        link.last_failure = None;
+        link.scanner = Scanner::new(self.config.limits.frame);
+        self.events.push(Event::NodeUp { node });
+        self.refresh.hurry(now);
+        self.schedule_transmit(row);
+    }
+
+    /// The node tells its id: an address may have been given to somebody else since we learnt it.
+    pub(crate) fn on_node_id(&mut self, row: u16, id: &str) -> Result<(), LostBecause> {
+        let known = self.nodes.get(row).map_or("", |node| node.id());
+        if known.is_empty() || id.is_empty() || known == id {
+            return Ok(());
+        }
+        Err(LostBecause::Desync("the address belongs to another node now"))
+    }
+
+    /// The transport lost the socket, or could not make it.
+    pub fn handle_closed(&mut self, conn: ConnId, reason: &str, now: Timestamp) {
+        if let Some(row) = self.live(conn) {
+            self.forget(row, LostBecause::Closed(reason.to_owned()), now);
+            self.settle_fences(row, now);
+        }
+    }
+
+    /// Gives a live connection up.
+    pub(crate) fn lose(&mut self, row: u16, because: LostBecause, now: Timestamp) {
+        let Some(link) = self.links.get(usize::from(row)).filter(|link| link.is_open()) else { return };
+        self.actions.push_back(Action::Close { conn: ConnId { node: row, generation: link.generation } });
+        self.forget(row, because, now);
+    }
+
+    fn forget(&mut self, row: u16, because: LostBecause, now: Timestamp) {
+        let name = self.node_name(row);
+        if let LostBecause::Desync(what) = because {
+            self.report_desync(row, what);
+        }
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        let was_ready = link.is_ready();
+        let begun = reply_begun(link.recv.unread());
+        link.stats.disconnects += 1;
+        let refused = matches!(because, LostBecause::Refused(_));
+        let failure = failure_of(because, was_ready, &name);
+        link.last_failure = Some(failure.clone());
+        link.refused = refused && matches!(failure, ErrorKind::Auth(_) | ErrorKind::NotCluster { .. });
+        let delay_ms = if refused {
+            retry::reconnect_delay_ms(link.attempts, REFUSED_MS_MIN, REFUSED_MS_MAX, &mut self.rng)
+                .max(REFUSED_MS_MIN)
+        } else if was_ready && now >= link.ready_since.after_ms(STABLE_MS) {
+            0
+        } else {
+            retry::reconnect_delay_ms(
+                link.attempts,
+                self.config.reconnect_min_ms,
+                self.config.reconnect_max_ms,
+                &mut self.rng,
+            )
+        };
+        link.attempts = link.attempts.saturating_add(1);
+        link.forget_socket(&self.config);
+        let until = now.after_ms(delay_ms);
+        link.state = LinkState::Backoff { until };
+        self.timers.link(until);
+        self.settle_in_flight(row, &failure, begun);
+        self.events.push(Event::NodeDown { node: name, reason: failure.to_string() });
+        self.refresh.on_link_lost(row, now);
+        if self.has_topology() {
+            self.request_refresh(None, now);
+        } else {
+            self.refresh.hurry(now);
+        }
+    }
+
+    /// What becomes of the commands of a lost connection: those the kernel had not taken whole stay, the others are settled one by one.
+    fn settle_in_flight(&mut self, row: u16, failure: &ErrorKind, begun: Option<Outcome>) {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        let sent = link.queue.sent();
+        let flushed = link.queue.encoded() - link.queue.unflushed_bytes();
+        let mut at = link.queue.acked();
+        let mut entries: Vec<(InFlight, CommandBytes, bool)> = Vec::with_capacity(link.in_flight.len());
+        let mut lost = Vec::new();
+        let resend = resendable(link.in_flight.iter(), at, sent, self.config.retry_unknown);
+        for (n, entry) in std::mem::take(&mut link.in_flight).into_iter().enumerate() {
+            let start = at;
+            at += u64::from(entry.len);
+            if at > sent || resend.get(n).copied().unwrap_or(false) {
+                entries.push((entry, link.queue.share(start, u64::from(entry.len)), at <= flushed));
+            } else {
+                lost.push((entry, if n == 0 { begun } else { None }));
+            }
+        }
+        let refused = link.refused;
+        let (kept, failed): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|(entry, ..)| !refused && entry.batch != REFRESH);
+        link.queue.rebuild(kept.iter().map(|(_, bytes, was_flushed)| (bytes, *was_flushed)));
+        link.in_flight = kept.into_iter().map(|(entry, ..)| entry).collect();
+        let kept_bytes: u64 = link.in_flight.iter().map(|entry| u64::from(entry.len)).sum();
+        self.recount_queued(row, kept_bytes);
+        for (entry, ..) in failed {
+            self.fail_lost(row, &entry, failure.clone(), Outcome::NotExecuted);
+        }
+        for (entry, outcome) in lost {
+            self.fail_lost(row, &entry, failure.clone(), outcome.unwrap_or(Outcome::Unknown));
+        }
+    }
+
+    fn fail_lost(&mut self, row: u16, entry: &InFlight, failure: ErrorKind, outcome: Outcome) {
+        if self.is_wanted(entry) {
+            let hops = u32::from(entry.hops);
+            let attempts = if outcome == Outcome::NotExecuted { hops } else { hops + 1 };
+            let error = Error::new(failure, outcome).at_node(self.node_name(row)).with_counts(attempts, hops);
+            self.fail_entry(entry, error);
+        }
+        self.drop_entry(entry);
+        if !matches!(entry.batch, ASKING | REFRESH) {
+            self.after_terminal(entry);
+        }
+    }
+
+    /// Brings the sum of queued bytes up to date after a node's queue was rebuilt.
+    fn recount_queued(&mut self, row: u16, kept_bytes: u64) {
+        let others: u64 = self
+            .links
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| *n != usize::from(row))
+            .map(|(_, link)| link.queue.held_bytes())
+            .sum();
+        self.queued_bytes = others + kept_bytes;
+    }
+
+    /// A node's backoff is over: dial if anybody needs it.
+    pub(crate) fn end_backoff(&mut self, row: u16, now: Timestamp) {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        link.state = LinkState::Idle;
+        link.refused = false;
+        if !link.in_flight.is_empty() {
+            self.dial(row, now);
+        }
+    }
+
+    /// Deals with a node that owes nothing any more: one that turned out to be another server is dialled again, one that left the
+    /// topology is closed.
+    #[inline]
+    pub(crate) fn after_drained(&mut self, row: u16, now: Timestamp) {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        if (link.in_view && !link.redial) || !link.is_ready() || link.awaits_reply() {
+            return;
+        }
+        let conn = ConnId { node: row, generation: link.generation };
+        if link.redial {
+            self.actions.push_back(Action::Close { conn });
+            self.dial(row, now);
+        } else if link.in_flight.is_empty() && self.refreshes_applied > 0 {
+            link.forget_socket(&self.config);
+            link.state = LinkState::Idle;
+            self.actions.push_back(Action::Close { conn });
+        }
+    }
+
+    /// Wakes fences that wait for an owner or a delay although the topology has news for them.
+    pub(crate) fn wake_waiting(&mut self, slots: &[u16], now: Timestamp) {
+        for &slot in slots {
+            let Some(fence) = self.fences.get_mut(slot) else { continue };
+            if fence.step == Step::Wait {
+                fence.not_before = now;
+                self.fences.wake(slot);
+            }
+        }
+    }
+}
+
+/// What the beginning of a reply to the front command proves.
+fn reply_begun(unread: &[u8]) -> Option<Outcome> {
+    match unread.first() {
+        None | Some(b'-' | b'!' | b'>') => None,
+        Some(_) => Some(Outcome::ExecutedReplyLost),
+    }
+}
+
+fn failure_of(because: LostBecause, was_ready: bool, name: &str) -> ErrorKind {
+    let address = name.to_owned();
+    match because {
+        LostBecause::Closed(reason) if was_ready => ErrorKind::ConnectionLost { reason },
+        LostBecause::Closed(reason) => ErrorKind::Connect { address, reason },
+        LostBecause::Silent(what) if was_ready => ErrorKind::ConnectionLost { reason: what.to_owned() },
+        LostBecause::Silent(what) => ErrorKind::Connect { address, reason: what.to_owned() },
+        LostBecause::Protocol(error) => ErrorKind::Protocol(error),
+        LostBecause::Desync(what) => ErrorKind::Desync { what: what.to_owned() },
+        LostBecause::Refused(ErrorKind::NotCluster { .. }) => ErrorKind::NotCluster { address },
+        LostBecause::Refused(ErrorKind::Connect { reason, .. }) => ErrorKind::Connect { address, reason },
+        LostBecause::Refused(kind) => kind,
+    }
+}
+
+/// Which sent and unanswered commands may be sent again: reads, unless a later write of their slot was sent on the same connection
+/// (the read would then see it).
+fn resendable<'a>(
+    entries: impl Iterator<Item = &'a InFlight>,
+    acked: u64,
+    sent: u64,
+    policy: RetryUnknown,
+) -> Vec<bool> {
+    let mut at = acked;
+    let sent_entries: Vec<&InFlight> = entries
+        .take_while(|entry| {
+            at += u64::from(entry.len);
+            at <= sent
+        })
+        .collect();
+    let mut resend = vec![false; sent_entries.len()];
+    if policy == RetryUnknown::Never {
+        return resend;
+    }
+    let mut written: Vec<u16> = Vec::new();
+    for (n, entry) in sent_entries.iter().enumerate().rev() {
+        if matches!(entry.batch, ASKING | REFRESH) || entry.has(InFlight::ASKED) {
+            continue;
+        }
+        if !entry.has(InFlight::READ_ONLY) {
+            if let Err(at) = written.binary_search(&entry.slot) {
+                written.insert(at, entry.slot);
+            }
+        } else if written.binary_search(&entry.slot).is_err() {
+            resend[n] = true;
+        }
+    }
+    resend
+}

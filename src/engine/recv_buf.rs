@@ -1,0 +1,84 @@
+//! Received bytes of one connection, lent to the transport by value.
+//!
+//! The buffer is zeroed once when it is made and then used again: a transport reads into initialised memory, so no `unsafe` is
+//! needed. Small frames are copied out of it; large ones are split off uncopied, and the buffer makes itself a new one.
+//!
+//! Invariant: `start <= end <= buf.len()`; received and unread bytes are `start..end`.
+
+use bytes::{Bytes, BytesMut};
+
+/// Usual size; a reply of a few hundred small commands.
+const RECV_BYTES: usize = 64 << 10;
+/// Least room a transport is given.
+const SPARE_BYTES_MIN: usize = 4 << 10;
+
+/// A receive buffer. `handle_received` takes it back with the number of bytes that were added.
+#[derive(Debug, Default)]
+pub struct RecvBuf {
+    buf: BytesMut,
+    start: usize,
+    end: usize,
+}
+
+impl RecvBuf {
+    /// Room to read into; never empty after the engine has lent it.
+    pub fn spare_mut(&mut self) -> &mut [u8] {
+        self.buf.get_mut(self.end..).unwrap_or_default()
+    }
+
+    pub(crate) fn received(&mut self, n: usize) {
+        self.end = (self.end + n).min(self.buf.len());
+    }
+
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.buf.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The first `n` unread bytes have been dealt with.
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.start = (self.start + n).min(self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Splits the first `n` unread bytes off, uncopied.
+    pub(crate) fn take(&mut self, n: usize) -> Bytes {
+        let n = n.min(self.end - self.start);
+        let mut front = self.buf.split_to(self.start + n);
+        self.end -= self.start + n;
+        let frame = front.split_off(self.start).freeze();
+        self.start = 0;
+        frame
+    }
+
+    /// Makes room before the buffer is lent; `wanted` is how much the unfinished frame still needs.
+    ///
+    /// The buffer grows by what has arrived, never by what a length line promises: at most twofold at a time.
+    pub(crate) fn prepare(&mut self, wanted: usize) {
+        let spare_min = wanted.clamp(SPARE_BYTES_MIN, RECV_BYTES);
+        if self.buf.len() - self.end >= spare_min {
+            return;
+        }
+        let unread = self.end - self.start;
+        if self.start > 0 {
+            self.buf.copy_within(self.start..self.end, 0);
+            self.start = 0;
+            self.end = unread;
+        }
+        if self.buf.len() - self.end < spare_min {
+            let goal = unread
+                .saturating_add(wanted.max(SPARE_BYTES_MIN))
+                .min(unread.saturating_mul(2))
+                .max(RECV_BYTES);
+            let goal = goal.max(unread + spare_min);
+            self.buf.resize(goal, 0);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+}

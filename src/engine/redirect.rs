@@ -1,0 +1,299 @@
+//! Rejected commands: what a rejection teaches, and whether the command may be sent again.
+//!
+//! A top-level MOVED, ASK, TRYAGAIN, CLUSTERDOWN, LOADING, MASTERDOWN or READONLY proves that the command did not run: the server checks
+//! all of these before it executes (`processCommand`, server.c). So sending it again is not a retry in the at-most-once sense; the only
+//! question is order, and the fence of its slot (`settle`) answers that.
+
+use crate::config::Endpoint;
+use crate::engine::Engine;
+use crate::engine::fence::{Hint, Parked, Rejection};
+use crate::engine::in_flight::{ASKING, InFlight, NO_SLOT, REFRESH};
+use crate::engine::lifecycle::LostBecause;
+use crate::engine::retry;
+use crate::engine::send_queue::CommandBytes;
+use crate::engine::stats::NodeStats;
+use crate::engine::time::Timestamp;
+use crate::error::{Error, ErrorKind, Outcome, ServerError};
+use crate::resp::server_error::{Code, Redirect, RedirectHost, ServerReply, classify};
+
+/// What a rejection asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Send it to the new owner.
+    Moved { target: u16 },
+    /// Send it to this node once, behind ASKING.
+    Ask { target: u16 },
+    /// Wait, then ask again.
+    Later { delay_ms: u64 },
+    /// Redirected too often.
+    GiveUp,
+    /// It is the command's result.
+    Final,
+}
+
+impl Engine {
+    /// An error in reply to the front command of a node.
+    #[cold]
+    pub(crate) fn on_error_reply(
+        &mut self,
+        row: u16,
+        entry: InFlight,
+        text: &[u8],
+        now: Timestamp,
+    ) -> Result<(), LostBecause> {
+        let reply = classify(text);
+        let bytes = self.front_bytes(row, &entry);
+        self.pop_answered(row);
+        match entry.batch {
+            REFRESH => {
+                self.refresh_failed(row, entry.index, &ServerError::from_bytes(text).to_string(), now);
+                return Ok(());
+            }
+            // The command behind it will be redirected back to the owner and find its way again.
+            ASKING => return Ok(()),
+            _ => {}
+        }
+        let follow = self.is_wanted(&entry) && self.follows_redirects(&entry);
+        match if follow { self.judge(row, &entry, reply, text, now) } else { Verdict::Final } {
+            Verdict::Final => {
+                self.deliver_error(row, &entry, text, outcome_of(reply, text));
+                self.after_terminal(&entry);
+            }
+            Verdict::GiveUp => {
+                let hops = u32::from(entry.hops);
+                let last = ServerError::from_bytes(text).to_string();
+                let error =
+                    Error::not_executed(ErrorKind::Redirects { hops, last }).at_node(self.node_name(row));
+                self.fail_entry(&entry, error.with_counts(hops + 1, hops));
+                self.drop_entry(&entry);
+                self.after_terminal(&entry);
+            }
+            verdict => self.hold_back(row, entry, bytes, verdict, text, now),
+        }
+        match reply {
+            // The handshake's credentials no longer hold; whatever is in flight will hear the same.
+            ServerReply::Code(Code::NoAuth) => {
+                Err(LostBecause::Refused(ErrorKind::Auth(ServerError::from_bytes(text))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn front_bytes(&mut self, row: u16, entry: &InFlight) -> CommandBytes {
+        self.links.get_mut(usize::from(row)).map_or_else(CommandBytes::new, |link| {
+            let start = link.queue.acked();
+            link.queue.share(start, u64::from(entry.len))
+        })
+    }
+
+    fn count(&mut self, row: u16, count: impl FnOnce(&mut NodeStats)) {
+        if let Some(link) = self.links.get_mut(usize::from(row)) {
+            count(&mut link.stats);
+        }
+    }
+
+    /// Decides what becomes of a rejected command, and remembers what the rejection teaches about the topology.
+    fn judge(
+        &mut self,
+        row: u16,
+        entry: &InFlight,
+        reply: ServerReply<'_>,
+        text: &[u8],
+        now: Timestamp,
+    ) -> Verdict {
+        match reply {
+            ServerReply::Moved(redirect) => self.judge_moved(row, entry, redirect, now),
+            ServerReply::Ask(redirect) => self.judge_ask(row, entry, redirect, now),
+            // Without a slot there is no fence to wait in: the caller hears it at once, and knows that it did not run.
+            ServerReply::Code(_) if entry.slot == NO_SLOT => Verdict::Final,
+            ServerReply::Code(code) => self.judge_code(row, entry, code, text, now),
+        }
+    }
+
+    fn judge_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) -> Verdict {
+        self.count(row, |stats| stats.moved += 1);
+        if entry.hops >= self.config.hops_max {
+            return Verdict::GiveUp;
+        }
+        let attempt = u32::from(entry.hops) + 1;
+        let Some(target) = self.redirect_target(row, redirect) else {
+            // No usable address in it: the next view of the topology has to tell.
+            self.request_refresh(None, now);
+            return Verdict::Later { delay_ms: retry::readonly_delay_ms(attempt, &mut self.rng) };
+        };
+        self.learn_owner(redirect.slot, target, now);
+        self.request_refresh(Some(target), now);
+        if target == row {
+            // It names itself: we reached another server than we meant (a stale DNS name, a balancer). Dial again, and not in a spin.
+            if let Some(link) = self.links.get_mut(usize::from(row)) {
+                link.redial = true;
+            }
+            return Verdict::Later { delay_ms: retry::moved_delay_ms(attempt + 2, &mut self.rng) };
+        }
+        Verdict::Moved { target }
+    }
+
+    fn judge_ask(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) -> Verdict {
+        self.count(row, |stats| stats.asks += 1);
+        if entry.hops >= self.config.hops_max {
+            return Verdict::GiveUp;
+        }
+        let Some(target) = self.redirect_target(row, redirect) else { return Verdict::Final };
+        if self.links.get(usize::from(target)).is_none_or(|link| !link.in_view) {
+            self.request_refresh(Some(row), now);
+        }
+        Verdict::Ask { target }
+    }
+
+    fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, text: &[u8], now: Timestamp) -> Verdict {
+        let attempt = u32::from(entry.hops) + 1;
+        let delay_ms = match code {
+            Code::TryAgain if !self.tryagain_budget(entry.slot, now) => return Verdict::Final,
+            Code::TryAgain => retry::tryagain_delay_ms(attempt, &mut self.rng),
+            Code::ClusterDown | Code::Loading | Code::MasterDown => {
+                retry::unavailable_delay_ms(attempt, &mut self.rng)
+            }
+            // A script may fail half-way with an error that it passes on; then it has run.
+            Code::ReadOnly if !is_from_script(text) => retry::readonly_delay_ms(attempt, &mut self.rng),
+            _ => return Verdict::Final,
+        };
+        self.count(row, |stats| stats.retries += 1);
+        if matches!(code, Code::ClusterDown | Code::ReadOnly) || (code == Code::Loading && attempt > 3) {
+            self.request_refresh(None, now);
+        }
+        Verdict::Later { delay_ms }
+    }
+
+    /// TRYAGAIN goes away when the migration has moved the missing key, or not before it ends: only the first is worth waiting for.
+    fn tryagain_budget(&mut self, slot: u16, now: Timestamp) -> bool {
+        let wait_ms = self.config.tryagain_wait_ms.min(self.config.command_timeout_ms);
+        let since = self.fences.get_mut(slot).and_then(|fence| fence.tryagain_since).unwrap_or(now);
+        now < since.after_ms(wait_ms)
+    }
+
+    /// The node a redirect names, if it may be contacted.
+    fn redirect_target(&mut self, row: u16, redirect: Redirect<'_>) -> Option<u16> {
+        let host = match redirect.host {
+            RedirectHost::Named(host) => host.to_owned(),
+            // Unknown-endpoint mode: the host of the connection it came from.
+            RedirectHost::Same => self.nodes.get(row)?.endpoint()?.host.clone(),
+            RedirectHost::Unknown => return None,
+        };
+        let endpoint = Endpoint::new(host, redirect.port);
+        if let Some(known) = self.nodes.by_endpoint(&endpoint) {
+            return Some(known);
+        }
+        let accepted = self.config.accept_node.as_ref().is_none_or(|accept| accept(&endpoint));
+        if accepted { self.node_at(&endpoint) } else { None }
+    }
+
+    /// Puts a rejected command behind the fence of its slot; without a slot it goes on at once.
+    fn hold_back(
+        &mut self,
+        row: u16,
+        mut entry: InFlight,
+        bytes: CommandBytes,
+        verdict: Verdict,
+        text: &[u8],
+        now: Timestamp,
+    ) {
+        let was_asked = entry.has(InFlight::ASKED);
+        entry.hops = entry.hops.saturating_add(1);
+        entry.flags &= !(InFlight::FENCED | InFlight::ASKED);
+        if let Some(link) = self.links.get_mut(usize::from(row)).filter(|_| self.tracing.is_some()) {
+            link.trace.redirects += 1;
+        }
+        if entry.slot == NO_SLOT {
+            return self.send_keyless_on(entry, &bytes, verdict, now);
+        }
+        let Some(sequence) = self.sequence_of(&entry) else { return };
+        let slot = entry.slot;
+        if self.fences.is_fenced(slot) {
+            self.fences
+                .get_mut(slot)
+                .into_iter()
+                .for_each(|fence| fence.draining = fence.draining.saturating_sub(1));
+        } else {
+            let draining = self.count_sent(row, slot);
+            self.fences.open(slot, draining);
+        }
+        let (ask, delay_ms) = match verdict {
+            Verdict::Ask { target } => (Some(target), 0),
+            Verdict::Moved { .. } => (None, retry::moved_delay_ms(u32::from(entry.hops), &mut self.rng)),
+            // TRYAGAIN from the importing node: it is asked again, not the source.
+            Verdict::Later { delay_ms } => (was_asked.then_some(row), delay_ms),
+            Verdict::GiveUp | Verdict::Final => (None, 0),
+        };
+        if let Some(fence) = self.fences.get_mut(slot) {
+            match verdict {
+                Verdict::Ask { .. } => fence.hint = Hint::Rounds,
+                Verdict::Moved { .. } => fence.hint = Hint::Probe,
+                _ => {}
+            }
+            if classify(text) == ServerReply::Code(Code::TryAgain) {
+                fence.tryagain_since.get_or_insert(now);
+            }
+            fence.not_before = now.after_ms(delay_ms);
+        }
+        let redirect = matches!(verdict, Verdict::Moved { .. } | Verdict::Ask { .. });
+        let rejection =
+            Rejection { error: ServerError::from_bytes(text), node: self.node_name(row), redirect };
+        self.fences.park(Parked { sequence, entry, bytes, ask, rejection: Some(Box::new(rejection)) });
+        self.fences.wake(slot);
+    }
+
+    fn send_keyless_on(&mut self, entry: InFlight, bytes: &CommandBytes, verdict: Verdict, now: Timestamp) {
+        match verdict {
+            Verdict::Moved { target } => self.send_on(target, entry, bytes, now),
+            Verdict::Ask { target } => {
+                self.send_asking(target, now);
+                self.send_on(target, entry, bytes, now);
+            }
+            // `judge` answers Later for a command without a slot only where a MOVED had no usable address.
+            Verdict::Later { .. } | Verdict::GiveUp | Verdict::Final => {
+                self.fail_entry(&entry, Error::not_executed(ErrorKind::SlotNotServed { slot: 0 }));
+                self.drop_entry(&entry);
+            }
+        }
+    }
+}
+
+/// Whether an error reply proves that the command did not run: everything the server checks before it executes.
+fn outcome_of(reply: ServerReply<'_>, text: &[u8]) -> Outcome {
+    if is_from_script(text) {
+        return Outcome::Executed;
+    }
+    match reply {
+        ServerReply::Moved(_) | ServerReply::Ask(_) => Outcome::NotExecuted,
+        ServerReply::Code(code) => match code {
+            Code::TryAgain
+            | Code::ClusterDown
+            | Code::Loading
+            | Code::MasterDown
+            | Code::ReadOnly
+            | Code::CrossSlot
+            | Code::NoAuth
+            | Code::NoPerm
+            | Code::Oom
+            | Code::Misconf
+            | Code::NoReplicas
+            | Code::Busy
+            | Code::NoScript
+            | Code::Unblocked
+            | Code::Denied
+            | Code::ExecAbort => Outcome::NotExecuted,
+            _ if text.starts_with(b"ERR unknown command")
+                || text.starts_with(b"ERR wrong number of arguments") =>
+            {
+                Outcome::NotExecuted
+            }
+            _ => Outcome::Executed,
+        },
+    }
+}
+
+/// Errors that a script passes on end in its name (`script: 5e2f…, on @user_script:1.`).
+fn is_from_script(text: &[u8]) -> bool {
+    text.windows(8).any(|window| window == b"script: ")
+        || text.windows(12).any(|window| window == b"@user_script")
+}

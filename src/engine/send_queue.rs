@@ -1,0 +1,272 @@
+//! Encoded commands of one connection, kept until their replies have come.
+//!
+//! ```text
+//!   acked      <=      sent      <=      flushed      <=      encoded
+//!     | first byte       | first byte       | end of what may        | end of what has
+//!     | whose reply      | the kernel       | leave                  | been encoded
+//!     | has not come     | has not taken    |                        |
+//! ```
+//!
+//! A reply is an acknowledgement: until it comes the bytes stay, so that a redirected command is sent again without being encoded
+//! again, and so that "was it sent?" is a comparison. The queue knows bytes and positions; it does not know where a command ends
+//! (the in-flight queue does).
+//!
+//! Invariant: `base <= acked <= sent <= flushed <= encoded`, and the segments and the tail together hold exactly `base..encoded`.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use crate::resp::encode::WireBuf;
+
+/// Bytes of one encode buffer. Large enough that rotating it is rare, small enough to stay in the second-level cache.
+const CHUNK_BYTES: usize = 64 << 10;
+/// Shared arguments of at least this size become segments of their own instead of being copied.
+pub(crate) const SHARED_BYTES_MIN: usize = 16 << 10;
+/// Used-up encode buffers kept for another round; more are dropped.
+const RETIRED_MAX: usize = 64;
+
+/// The bytes of one command, shared with the queue they came from.
+pub(crate) type CommandBytes = SmallVec<[Bytes; 1]>;
+
+#[derive(Debug, Default)]
+pub(crate) struct SendQueue {
+    /// Frozen bytes; the first byte of the first segment is at position `base`.
+    segments: VecDeque<Bytes>,
+    /// Being encoded; its first byte follows the last segment.
+    tail: BytesMut,
+    tail_allocated: bool,
+    /// Used-up encode buffers whose bytes are still in segments; they serve again once those are gone.
+    retired: VecDeque<BytesMut>,
+    base: u64,
+    acked: u64,
+    sent: u64,
+    flushed: u64,
+    encoded: u64,
+    /// The segment that holds `sent`, and where in it; saves walking from the front at each write.
+    cursor: (usize, usize),
+}
+
+impl SendQueue {
+    pub(crate) fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    pub(crate) fn encoded(&self) -> u64 {
+        self.encoded
+    }
+
+    /// Bytes held for commands without a reply: the measure of back-pressure.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.encoded - self.acked
+    }
+
+    /// Bytes that wait for a flush.
+    pub(crate) fn unflushed_bytes(&self) -> u64 {
+        self.encoded - self.flushed
+    }
+
+    /// Whether flushed bytes wait for the kernel.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.sent < self.flushed
+    }
+
+    /// Makes room so that a command of `len` bytes lies in one piece (its shared arguments apart).
+    pub(crate) fn prepare(&mut self, len: usize) {
+        if self.tail.capacity() - self.tail.len() < len {
+            self.rotate(len);
+        }
+    }
+
+    #[cold]
+    fn rotate(&mut self, len: usize) {
+        let wanted = len.max(CHUNK_BYTES);
+        if self.tail.is_empty() && self.tail.try_reclaim(wanted) {
+            return;
+        }
+        self.freeze_tail();
+        if self.tail_allocated {
+            // Its capacity may read 0 and its memory still be there to reclaim.
+            self.retired.push_back(std::mem::take(&mut self.tail));
+        }
+        self.tail_allocated = true;
+        // The oldest buffer is the first whose bytes are all acknowledged.
+        if let Some(mut oldest) = self.retired.pop_front() {
+            if oldest.try_reclaim(wanted) {
+                self.tail = oldest;
+                return;
+            }
+            if self.retired.len() < RETIRED_MAX {
+                self.retired.push_front(oldest);
+            }
+        }
+        self.tail = BytesMut::with_capacity(wanted);
+    }
+
+    fn freeze_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.segments.push_back(self.tail.split().freeze());
+        }
+    }
+
+    /// Everything encoded so far may leave. Answers whether there is anything to send.
+    pub(crate) fn flush(&mut self) -> bool {
+        self.freeze_tail();
+        self.flushed = self.encoded;
+        self.has_unsent()
+    }
+
+    /// Appends a whole command that another queue gave up.
+    pub(crate) fn append(&mut self, command: &CommandBytes) {
+        for piece in command {
+            if piece.len() >= SHARED_BYTES_MIN {
+                self.put_shared(piece);
+            } else {
+                self.prepare(piece.len());
+                self.put(piece);
+            }
+        }
+    }
+
+    /// The unsent, flushed bytes as slices for a vectored write; stops at `slices`' capacity or `quantum` bytes.
+    pub(crate) fn unsent<'a>(&'a self, slices: &mut SmallVec<[IoSlice<'a>; 16]>, quantum: usize) {
+        let (index, mut offset) = self.cursor;
+        let mut left = ((self.flushed - self.sent) as usize).min(quantum);
+        for segment in self.segments.iter().skip(index) {
+            if left == 0 || slices.len() == slices.inline_size() {
+                break;
+            }
+            let piece = &segment[offset..];
+            let piece = &piece[..piece.len().min(left)];
+            if !piece.is_empty() {
+                left -= piece.len();
+                slices.push(IoSlice::new(piece));
+            }
+            offset = 0;
+        }
+    }
+
+    /// The kernel has taken `n` more bytes.
+    pub(crate) fn advance_sent(&mut self, n: usize) {
+        debug_assert!(n as u64 <= self.flushed - self.sent, "more bytes sent than were lent");
+        self.sent += n as u64;
+        self.cursor.1 += n;
+        while let Some(segment) = self.segments.get(self.cursor.0) {
+            if self.cursor.1 < segment.len() {
+                break;
+            }
+            self.cursor = (self.cursor.0 + 1, self.cursor.1 - segment.len());
+        }
+    }
+
+    /// The front command, `len` bytes long, has its reply.
+    pub(crate) fn ack(&mut self, len: u32) {
+        self.acked += u64::from(len);
+        debug_assert!(self.acked <= self.sent, "a reply to a command that was not sent");
+        while let Some(front) = self.segments.front() {
+            let end = self.base + front.len() as u64;
+            if end > self.acked {
+                break;
+            }
+            self.base = end;
+            self.segments.pop_front();
+            // `sent >= acked >= end`, so the cursor stands behind the segment that goes.
+            self.cursor.0 -= 1;
+        }
+    }
+
+    /// Shares the bytes `start..start + len`; they stay in the queue.
+    pub(crate) fn share(&mut self, start: u64, len: u64) -> CommandBytes {
+        self.freeze_tail();
+        let end = start + len;
+        let mut at = self.base;
+        let mut pieces = CommandBytes::new();
+        for segment in &self.segments {
+            let segment_end = at + segment.len() as u64;
+            if segment_end > start && at < end {
+                let from = start.saturating_sub(at) as usize;
+                let to = (end.min(segment_end) - at) as usize;
+                pieces.push(segment.slice(from..to));
+            }
+            at = segment_end;
+            if at >= end {
+                break;
+            }
+        }
+        pieces
+    }
+
+    /// Starts over with nothing but `kept`, unsent; each comes with whether it was flushed before (those come first).
+    pub(crate) fn rebuild<'a>(&mut self, kept: impl Iterator<Item = (&'a CommandBytes, bool)>) {
+        *self = SendQueue { retired: std::mem::take(&mut self.retired), ..SendQueue::default() };
+        self.append_all(kept);
+    }
+
+    /// Appends commands that were taken out before; each comes with whether it was flushed then (those come first).
+    pub(crate) fn append_all<'a>(&mut self, commands: impl Iterator<Item = (&'a CommandBytes, bool)>) {
+        let mut flushing = true;
+        for (command, was_flushed) in commands {
+            if flushing && !was_flushed {
+                self.flush();
+                flushing = false;
+            }
+            self.append(command);
+        }
+        if flushing {
+            self.flush();
+        }
+    }
+
+    /// Takes the bytes from position `start` on out of the queue; they must be unsent.
+    pub(crate) fn truncate(&mut self, start: u64) {
+        debug_assert!(start >= self.sent, "sent bytes cannot be taken back");
+        self.freeze_tail();
+        let mut excess = self.encoded - start;
+        while excess > 0 {
+            let Some(last) = self.segments.back_mut() else { break };
+            let cut = excess.min(last.len() as u64);
+            let keep = last.len() - cut as usize;
+            if keep == 0 {
+                self.segments.pop_back();
+            } else {
+                last.truncate(keep);
+            }
+            excess -= cut;
+        }
+        self.encoded = start;
+        self.flushed = self.flushed.min(start);
+    }
+
+    /// Checks the invariant; for tests and debug builds.
+    #[cfg(test)]
+    pub(crate) fn invariants(&self) {
+        assert!(self.base <= self.acked && self.acked <= self.sent);
+        assert!(self.sent <= self.flushed && self.flushed <= self.encoded);
+        let held: usize = self.segments.iter().map(Bytes::len).sum();
+        assert_eq!(self.base + (held + self.tail.len()) as u64, self.encoded);
+        let before: usize = self.segments.iter().take(self.cursor.0).map(Bytes::len).sum();
+        assert_eq!(self.base + (before + self.cursor.1) as u64, self.sent);
+    }
+}
+
+impl WireBuf for SendQueue {
+    fn put(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+        self.encoded += bytes.len() as u64;
+    }
+
+    fn put_shared(&mut self, bytes: &Bytes) {
+        if bytes.len() < SHARED_BYTES_MIN {
+            return self.put(bytes);
+        }
+        self.freeze_tail();
+        self.segments.push_back(bytes.clone());
+        self.encoded += bytes.len() as u64;
+    }
+}

@@ -1,0 +1,68 @@
+//! Plain counters, taken as a snapshot by copy.
+
+/// What happened on one node's connection, or on all of them together, since the client was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeStats {
+    /// Commands encoded for the node, those sent again included.
+    pub commands: u64,
+    /// Replies to commands.
+    pub replies: u64,
+    /// Error replies that were given to the caller.
+    pub errors: u64,
+    /// MOVED redirects that were followed.
+    pub moved: u64,
+    /// ASK redirects that were followed.
+    pub asks: u64,
+    /// Commands that were held back and tried again (TRYAGAIN, CLUSTERDOWN, LOADING, READONLY).
+    pub retries: u64,
+    /// Connection attempts.
+    pub connects: u64,
+    /// Connections lost or refused.
+    pub disconnects: u64,
+    /// Commands that ran into their deadline.
+    pub timeouts: u64,
+    /// Connections closed because replies and commands did not match.
+    pub desyncs: u64,
+    /// Out-of-band frames.
+    pub pushes: u64,
+    /// Bytes handed to the kernel.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+}
+
+impl NodeStats {
+    /// Adds another node's counters.
+    pub fn add(&mut self, other: &NodeStats) {
+        self.commands += other.commands;
+        self.replies += other.replies;
+        self.errors += other.errors;
+        self.moved += other.moved;
+        self.asks += other.asks;
+        self.retries += other.retries;
+        self.connects += other.connects;
+        self.disconnects += other.disconnects;
+        self.timeouts += other.timeouts;
+        self.desyncs += other.desyncs;
+        self.pushes += other.pushes;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+    }
+}
+
+/// The whole client at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Sums over all nodes.
+    pub total: NodeStats,
+    /// Topology refreshes that were applied.
+    pub refreshes: u64,
+    /// Commands without a reply, parked ones included.
+    pub in_flight: u64,
+    /// Bytes encoded and not answered, parked ones included.
+    pub queued_bytes: u64,
+    /// Commands held back by redirects or missing owners.
+    pub parked: u64,
+}

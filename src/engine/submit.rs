@@ -1,0 +1,458 @@
+//! From a request to bytes in a node's queue.
+
+use bytes::BytesMut;
+use smallvec::smallvec;
+
+use crate::command::{Part, Plan, Request, Route};
+use crate::engine::Engine;
+use crate::engine::fence::{Hint, Parked, Step};
+use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
+use crate::engine::reply_slab::{Batch, BatchOptions};
+use crate::engine::stream::{StreamOp, Token};
+use crate::engine::time::Timestamp;
+use crate::error::{Error, ErrorKind};
+
+/// Names an open batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchId(pub(crate) u32);
+
+/// A command on its way into a queue: whose it is and which bytes of the request it has.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    batch: u32,
+    index: u32,
+    sequence: u64,
+    request: &'a Request<'a>,
+    /// Argument groups, for a part of a split command.
+    groups: Option<&'a [u32]>,
+}
+
+impl Piece<'_> {
+    fn wire_len(&self) -> usize {
+        match self.groups {
+            None => self.request.wire_len(),
+            Some(groups) => self.request.part_wire_len(groups),
+        }
+    }
+
+    fn write(&self, out: &mut impl crate::resp::encode::WireBuf) {
+        match self.groups {
+            None => self.request.write(out),
+            Some(groups) => self.request.write_part(groups, out),
+        }
+    }
+
+    fn entry(&self, len: usize, slot: u16) -> InFlight {
+        let flags = if self.request.read_only { InFlight::READ_ONLY } else { 0 };
+        InFlight { len: len as u32, batch: self.batch, index: self.index, slot, hops: 0, flags }
+    }
+}
+
+impl Engine {
+    /// Opens a batch: the replies of one pipeline.
+    pub(crate) fn open_batch_with(&mut self, options: BatchOptions) -> BatchId {
+        BatchId(self.batches.open(options))
+    }
+
+    /// Opens a batch with the configured deadline that follows redirects.
+    pub fn open_batch(&mut self) -> BatchId {
+        let options = BatchOptions { timeout_ms: self.config.command_timeout_ms, follow_redirects: true };
+        self.open_batch_with(options)
+    }
+
+    pub(crate) fn batch(&self, batch: BatchId) -> Option<&Batch> {
+        self.batches.row(batch.0)
+    }
+
+    pub(crate) fn batch_mut(&mut self, batch: BatchId) -> Option<&mut Batch> {
+        self.batches.row_mut(batch.0)
+    }
+
+    /// Encodes a command into the buffer of the node it belongs to and answers its index in the batch. No byte leaves before `flush`.
+    ///
+    /// A command that cannot be queued (no key, keys in several slots, window full) fails at its own index, `NotExecuted`.
+    pub fn submit(&mut self, batch: BatchId, request: &Request<'_>, now: Timestamp) -> u32 {
+        match self.plan(request) {
+            Ok(Plan::Slot(slot)) => {
+                let piece = self.next_piece(batch.0, request);
+                if let Err(error) = self.place(piece, slot, now) {
+                    self.fail_piece(piece, error);
+                }
+                piece.index
+            }
+            Ok(plan) => self.submit_parts(batch.0, request, &plan, now),
+            Err(error) => self.batches.row_mut(batch.0).map_or(0, |batch| batch.push_failed(error)),
+        }
+    }
+
+    fn plan(&self, request: &Request<'_>) -> Result<Plan, Error> {
+        let limits = &self.config.limits;
+        if request.args_len() > limits.command_args_max {
+            let limit = limits.command_args_max as u64;
+            let command = request.name().to_owned();
+            return Err(Error::not_executed(ErrorKind::TooLarge {
+                command,
+                what: "the number of its arguments",
+                limit,
+            }));
+        }
+        request.plan()
+    }
+
+    fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    fn next_piece<'a>(&mut self, batch: u32, request: &'a Request<'a>) -> Piece<'a> {
+        let sequence = self.next_sequence();
+        let index = self.batches.row_mut(batch).map_or(0, |row| {
+            row.referenced += 1;
+            row.push_pending(sequence)
+        });
+        Piece { batch, index, sequence, request, groups: None }
+    }
+
+    /// Gives a piece its failure; it never entered a queue.
+    fn fail_piece(&mut self, piece: Piece<'_>, error: Error) {
+        let entry = piece.entry(0, NO_SLOT);
+        self.fail_entry(&entry, error);
+        self.drop_entry(&entry);
+    }
+
+    #[cold]
+    fn submit_parts(&mut self, batch: u32, request: &Request<'_>, plan: &Plan, now: Timestamp) -> u32 {
+        match plan {
+            Plan::Slot(_) => 0,
+            Plan::Split(parts) => self.submit_split(batch, request, parts, now),
+            Plan::Route(route) => match self.routed_nodes(route) {
+                Ok((nodes, merged)) if merged => self.submit_per_node(batch, request, &nodes, now),
+                Ok((nodes, _)) => {
+                    let piece = self.next_piece(batch, request);
+                    let row = nodes.first().copied();
+                    let placed = match row {
+                        Some(row) => self.place_on(piece, row, NO_SLOT, now),
+                        None => Err(Error::not_executed(ErrorKind::SlotNotServed { slot: 0 })),
+                    };
+                    if let Err(error) = placed {
+                        self.fail_piece(piece, error);
+                    }
+                    piece.index
+                }
+                Err(error) => self.batches.row_mut(batch).map_or(0, |batch| batch.push_failed(error)),
+            },
+        }
+    }
+
+    /// One command over many slots: a part per slot, all parts of a node in one write.
+    fn submit_split(&mut self, batch: u32, request: &Request<'_>, parts: &[Part], now: Timestamp) -> u32 {
+        let Some(row) = self.batches.row_mut(batch) else { return 0 };
+        let parent = row.push_split(request.merge);
+        if let Some(split) = row.splits.last_mut() {
+            split.parts = parts.len() as u32;
+            split.part_of_group = vec![0; parts.iter().map(|part| part.groups.len()).sum()];
+            for (number, part) in parts.iter().enumerate() {
+                for &group in &part.groups {
+                    if let Some(owner) = split.part_of_group.get_mut(group as usize) {
+                        *owner = number as u32;
+                    }
+                }
+            }
+        }
+        // The parts' slots stand in one row behind their parent.
+        let pieces: Vec<Piece<'_>> = parts
+            .iter()
+            .map(|part| Piece { groups: Some(&part.groups), ..self.next_piece(batch, request) })
+            .collect();
+        for (piece, part) in pieces.into_iter().zip(parts) {
+            if let Err(error) = self.place(piece, part.slot, now) {
+                self.fail_piece(piece, error);
+            }
+        }
+        parent
+    }
+
+    fn submit_per_node(&mut self, batch: u32, request: &Request<'_>, nodes: &[u16], now: Timestamp) -> u32 {
+        let names: Vec<String> = nodes.iter().map(|&row| self.node_name(row)).collect();
+        let Some(row) = self.batches.row_mut(batch) else { return 0 };
+        let parent = row.push_split(request.merge);
+        if let Some(split) = row.splits.last_mut() {
+            split.parts = nodes.len() as u32;
+            split.nodes = names;
+        }
+        let pieces: Vec<Piece<'_>> = nodes.iter().map(|_| self.next_piece(batch, request)).collect();
+        for (piece, &node) in pieces.into_iter().zip(nodes) {
+            if let Err(error) = self.place_on(piece, node, NO_SLOT, now) {
+                self.fail_piece(piece, error);
+            }
+        }
+        parent
+    }
+
+    /// The nodes of a route, and whether their replies are joined.
+    fn routed_nodes(&mut self, route: &Route) -> Result<(Vec<u16>, bool), Error> {
+        let unknown = || Error::not_executed(ErrorKind::SlotNotServed { slot: 0 });
+        match route {
+            Route::AnyPrimary => {
+                let primaries = &self.primaries;
+                let pick = self.rng.below(primaries.len() as u64) as usize;
+                let row = primaries.get(pick).copied().ok_or_else(unknown)?;
+                Ok((vec![row], false))
+            }
+            Route::AllPrimaries => Ok((self.primaries.clone(), true)),
+            Route::AllNodes => {
+                let in_view = (0..).zip(&self.links).filter(|(_, link)| link.in_view);
+                Ok((in_view.map(|(row, _)| row).collect(), true))
+            }
+            Route::Node(endpoint) => match self.nodes.by_endpoint(endpoint) {
+                Some(row) => Ok((vec![row], false)),
+                None => Err(Error::config(format!("{endpoint} is not a node of this cluster"))),
+            },
+            Route::Slot(_) | Route::Key(_) => Err(unknown()),
+        }
+    }
+
+    /// Puts a command into the queue of its slot's owner, or behind the slot's fence.
+    #[inline]
+    fn place(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
+        if self.fences.is_fenced(slot) {
+            return self.park_new(piece, slot);
+        }
+        match self.slots.owner(slot) {
+            Some(row) => self.place_on(piece, row, slot, now),
+            None => {
+                // Nobody serves the slot as far as we know: wait for the next view, at most until the deadline.
+                let fence = self.fences.open(slot, 0);
+                fence.step = Step::Wait;
+                fence.hint = Hint::Probe;
+                fence.not_before = Timestamp::NEVER;
+                self.request_refresh(None, now);
+                self.park_new(piece, slot)
+            }
+        }
+    }
+
+    #[inline]
+    fn place_on(&mut self, piece: Piece<'_>, row: u16, slot: u16, now: Timestamp) -> Result<(), Error> {
+        let len = piece.wire_len();
+        self.check_window(row, len, piece.request.name())?;
+        let Some(link) = self.links.get_mut(usize::from(row)) else {
+            return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
+        };
+        link.queue.prepare(len);
+        let before = link.queue.encoded();
+        piece.write(&mut link.queue);
+        debug_assert_eq!(
+            link.queue.encoded() - before,
+            len as u64,
+            "the announced length is the encoded length"
+        );
+        link.in_flight.push_back(piece.entry(len, slot));
+        link.unflushed_commands += 1;
+        link.stats.commands += 1;
+        self.queued_bytes += len as u64;
+        if !link.dirty {
+            link.dirty = true;
+            self.dirty.push(row);
+            if !link.is_ready() {
+                self.want_connection(row, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what would break a bound, with the bound in the message. A lone command may be larger than the window.
+    #[inline]
+    fn check_window(&self, row: u16, len: usize, name: &str) -> Result<(), Error> {
+        let limits = &self.config.limits;
+        let Some(link) = self.links.get(usize::from(row)) else { return Ok(()) };
+        let held = link.queue.held_bytes() as usize;
+        let total = (self.queued_bytes + self.fences.parked_bytes()) as usize;
+        let full = link.in_flight.len() >= limits.commands_per_node_max
+            || (held > 0 && held + len > limits.bytes_per_node_max)
+            || (total > 0 && total + len > limits.bytes_total_max);
+        if full || len > limits.command_bytes_max || link.refused {
+            return Err(self.refusal(row, len, name));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn refusal(&self, row: u16, len: usize, name: &str) -> Error {
+        let limits = &self.config.limits;
+        let Some(link) = self.links.get(usize::from(row)) else {
+            return Error::not_executed(ErrorKind::Cancelled);
+        };
+        if len > limits.command_bytes_max {
+            let limit = limits.command_bytes_max as u64;
+            return Error::not_executed(ErrorKind::TooLarge {
+                command: name.to_owned(),
+                what: "its encoded size",
+                limit,
+            });
+        }
+        if let (true, Some(failure)) = (link.refused, &link.last_failure) {
+            return Error::not_executed(failure.clone()).at_node(link.name());
+        }
+        let total = self.queued_bytes + self.fences.parked_bytes();
+        if total as usize + len > limits.bytes_total_max {
+            let queued_commands = self.stats().in_flight;
+            return Error::not_executed(ErrorKind::Full {
+                node: "the client".to_owned(),
+                queued_bytes: total,
+                queued_commands,
+            });
+        }
+        let queued_commands = link.in_flight.len() as u64;
+        Error::not_executed(ErrorKind::Full {
+            node: link.name(),
+            queued_bytes: link.queue.held_bytes(),
+            queued_commands,
+        })
+    }
+
+    #[cold]
+    fn park_new(&mut self, piece: Piece<'_>, slot: u16) -> Result<(), Error> {
+        let len = piece.wire_len();
+        let limits = &self.config.limits;
+        let total = self.queued_bytes + self.fences.parked_bytes();
+        if total > 0 && total as usize + len > limits.bytes_total_max {
+            let queued_commands = self.stats().in_flight;
+            return Err(Error::not_executed(ErrorKind::Full {
+                node: "the client".to_owned(),
+                queued_bytes: total,
+                queued_commands,
+            }));
+        }
+        let mut bytes = BytesMut::with_capacity(len);
+        piece.write(&mut bytes);
+        let parked = Parked {
+            sequence: piece.sequence,
+            entry: piece.entry(len, slot),
+            bytes: smallvec![bytes.freeze()],
+            ask: None,
+            rejection: None,
+        };
+        self.fences.park(parked);
+        Ok(())
+    }
+
+    /// Submits one command of the event-driven use. Never blocks, makes no system call.
+    ///
+    /// # Errors
+    /// `Full` where a window is full (nothing was queued), the caller's mistakes as for [`Engine::submit`].
+    pub fn submit_stream(
+        &mut self,
+        request: &Request<'_>,
+        user_data: u64,
+        timeout_ms: u64,
+        now: Timestamp,
+    ) -> Result<Token, Error> {
+        let untaken = self.stream.untaken_bytes();
+        if untaken > self.config.limits.untaken_reply_bytes_max {
+            let node = "the completion queue (take results with next_completion)".to_owned();
+            return Err(Error::not_executed(ErrorKind::Full {
+                node,
+                queued_bytes: untaken as u64,
+                queued_commands: 0,
+            }));
+        }
+        let plan = self.plan(request)?;
+        let sequence = self.next_sequence();
+        let deadline = now.after_ms(timeout_ms);
+        let op = StreamOp {
+            user_data,
+            sequence,
+            deadline,
+            submitted: now,
+            slot: NO_SLOT,
+            batch: None,
+            tombstone: false,
+        };
+        let Plan::Slot(slot) = plan else { return self.stream_parts(request, &plan, op, now) };
+        let token = self.stream.open(StreamOp { slot, ..op });
+        let piece = Piece { batch: STREAM, index: token.row, sequence, request, groups: None };
+        match self.place(piece, slot, now) {
+            Ok(()) => Ok(token),
+            Err(error) => {
+                self.stream.close(token.row);
+                Err(error)
+            }
+        }
+    }
+
+    /// A command in parts: a batch of its own gathers them.
+    #[cold]
+    fn stream_parts(
+        &mut self,
+        request: &Request<'_>,
+        plan: &Plan,
+        op: StreamOp,
+        now: Timestamp,
+    ) -> Result<Token, Error> {
+        let timeout_ms = op.deadline.since(now).as_millis() as u64;
+        let batch = self.batches.open(BatchOptions { timeout_ms, follow_redirects: true });
+        let deadline = op.deadline;
+        let token = self.stream.open(StreamOp { batch: Some(batch), deadline: Timestamp::NEVER, ..op });
+        if let Some(row) = self.batches.row_mut(batch) {
+            row.stream_row = Some(token.row);
+            row.deadline = deadline;
+        }
+        self.submit_parts(batch, request, plan, now);
+        self.finish_stream_batch(batch);
+        Ok(token)
+    }
+
+    /// Everything submitted so far may leave; a node that is not connected yet honours it when it can write.
+    pub fn flush(&mut self) {
+        while let Some(row) = self.dirty.pop() {
+            self.flush_row(row);
+        }
+    }
+
+    fn flush_row(&mut self, row: u16) {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        link.dirty = false;
+        if self.tracing.is_some() {
+            link.trace.commands += link.unflushed_commands;
+            link.trace.bytes += link.queue.unflushed_bytes();
+        }
+        link.unflushed_commands = 0;
+        link.queue.flush();
+        self.schedule_transmit(row);
+    }
+
+    /// Flushes one node that has unflushed commands, and names it; for the node-after-node fan-out.
+    pub(crate) fn flush_one(&mut self) -> Option<u16> {
+        // The order of the topology: what a reader of a timeline expects.
+        self.dirty.sort_unstable_by(|a, b| b.cmp(a));
+        let row = self.dirty.pop()?;
+        self.flush_row(row);
+        Some(row)
+    }
+
+    /// Whether a node still owes replies.
+    pub(crate) fn is_busy(&self, row: u16) -> bool {
+        self.links.get(usize::from(row)).is_some_and(|link| !link.in_flight.is_empty())
+    }
+
+    /// Flushes nodes with at least this much unflushed.
+    pub(crate) fn flush_above(&mut self, bytes: usize, commands: usize) {
+        let (over, under): (Vec<u16>, Vec<u16>) =
+            std::mem::take(&mut self.dirty).into_iter().partition(|&row| {
+                self.links.get(usize::from(row)).is_some_and(|link| {
+                    link.queue.unflushed_bytes() as usize >= bytes
+                        || link.unflushed_commands as usize >= commands
+                })
+            });
+        self.dirty = under;
+        for row in over {
+            self.flush_row(row);
+        }
+    }
+
+    /// The node as messages name it.
+    pub(crate) fn node_name(&self, row: u16) -> String {
+        self.links.get(usize::from(row)).map(crate::engine::connection::Link::name).unwrap_or_default()
+    }
+}

@@ -1,0 +1,231 @@
+//! Deadlines. There is no timer object per command: batches and commands carry their deadline, and one lower bound per kind says when
+//! a look is due. A look that finds nothing sets the bound anew.
+
+use std::collections::BTreeSet;
+
+use crate::engine::Engine;
+use crate::engine::connection::LinkState;
+use crate::engine::in_flight::{InFlight, REFRESH, STREAM};
+use crate::engine::lifecycle::LostBecause;
+use crate::engine::time::Timestamp;
+use crate::error::{Error, ErrorKind, Outcome, Phase};
+
+/// How often connections with unanswered commands are looked at for silence.
+const SWEEP_MS: u64 = 500;
+
+/// Lower bounds: nothing of the kind is due earlier.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    links: Timestamp,
+    sweep: Timestamp,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers { links: Timestamp::NEVER, sweep: Timestamp::NEVER }
+    }
+}
+
+impl Timers {
+    pub(crate) fn link(&mut self, deadline: Timestamp) {
+        self.links = self.links.min(deadline);
+    }
+
+    pub(crate) fn sweep_soon(&mut self, now: Timestamp) {
+        if self.sweep == Timestamp::NEVER {
+            self.sweep = now.after_ms(SWEEP_MS);
+        }
+    }
+}
+
+/// Commands whose time is up.
+#[derive(Debug, Default)]
+struct Due {
+    batches: BTreeSet<u32>,
+    rows: BTreeSet<u32>,
+}
+
+impl Due {
+    fn contains(&self, entry: &InFlight) -> bool {
+        if entry.batch == STREAM {
+            self.rows.contains(&entry.index)
+        } else {
+            self.batches.contains(&entry.batch)
+        }
+    }
+}
+
+impl Engine {
+    /// When `handle_timeout` is due next; `None` while nothing is.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let batches = self.batches.iter().map(|(_, batch)| batch.due()).min().unwrap_or(Timestamp::NEVER);
+        let due = self
+            .timers
+            .links
+            .min(self.timers.sweep)
+            .min(self.fences.due)
+            .min(self.stream.due)
+            .min(self.refresh.due())
+            .min(batches);
+        (due != Timestamp::NEVER).then_some(due)
+    }
+
+    /// Does everything that is due. Calling it early is harmless.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if now >= self.timers.links {
+            self.look_at_links(now);
+        }
+        if now >= self.timers.sweep {
+            self.look_for_silence(now);
+        }
+        self.expire_commands(now);
+        if now >= self.fences.due {
+            self.fences.wake_due(now);
+        }
+        self.settle_ready(now);
+        if now >= self.refresh.due() {
+            self.on_refresh_due(now);
+        }
+    }
+
+    fn look_at_links(&mut self, now: Timestamp) {
+        let due: Vec<(u16, LinkState)> = self
+            .links
+            .iter()
+            .enumerate()
+            .filter(|(_, link)| link.state_deadline() <= now)
+            .map(|(row, link)| (row as u16, link.state))
+            .collect();
+        for (row, state) in due {
+            match state {
+                LinkState::Idle | LinkState::Ready => {}
+                LinkState::Backoff { .. } => self.end_backoff(row, now),
+                LinkState::Connecting { .. } => {
+                    self.lose(row, LostBecause::Silent("no connection in time"), now)
+                }
+                LinkState::Handshaking { .. } => {
+                    self.lose(row, LostBecause::Silent("no answer to the handshake in time"), now)
+                }
+            }
+            self.pull_back(row);
+        }
+        self.timers.links =
+            self.links.iter().map(|link| link.state_deadline()).min().unwrap_or(Timestamp::NEVER);
+    }
+
+    /// Gives up connections that owe replies and have been silent for too long.
+    fn look_for_silence(&mut self, now: Timestamp) {
+        let silent_ms = self.config.node_silent_ms;
+        let waiting = |link: &&crate::engine::connection::Link| link.is_ready() && link.awaits_reply();
+        let silent: Vec<u16> = self
+            .links
+            .iter()
+            .enumerate()
+            .filter(|(_, link)| waiting(link) && now >= link.last_progress.after_ms(silent_ms))
+            .map(|(row, _)| row as u16)
+            .collect();
+        for row in silent {
+            self.lose(row, LostBecause::Silent("no reply for too long"), now);
+            self.pull_back(row);
+        }
+        let busy = self.links.iter().any(|link| waiting(&link));
+        self.timers.sweep = if busy { now.after_ms(SWEEP_MS) } else { Timestamp::NEVER };
+    }
+
+    fn expire_commands(&mut self, now: Timestamp) {
+        let mut due = Due::default();
+        due.batches.extend(self.batches.iter().filter(|(_, batch)| batch.due() <= now).map(|(id, _)| id));
+        if now >= self.stream.due {
+            due.rows.extend(self.stream.take_due(now));
+        }
+        if due.batches.is_empty() && due.rows.is_empty() {
+            return;
+        }
+        for slot in self.fences.slots() {
+            for parked in self.fences.take_all(slot, |parked| due.contains(&parked.entry)) {
+                let error = self.parked_too_long(&parked, now);
+                self.fail_entry(&parked.entry, error);
+                self.drop_entry(&parked.entry);
+            }
+            self.fences.wake(slot);
+        }
+        for row in 0..self.links.len() as u16 {
+            self.expire_on_link(row, &due, now);
+        }
+        for id in due.batches {
+            self.finish_stream_batch(id);
+        }
+        self.settle_ready(now);
+    }
+
+    fn expire_on_link(&mut self, row: u16, due: &Due, now: Timestamp) {
+        let name = self.node_name(row);
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        if !link.in_flight.iter().any(|entry| due.contains(entry)) {
+            return;
+        }
+        // What the kernel has not begun to take is taken back and never runs. A command behind its own ASKING stays with it.
+        let unsent = link.take_unsent(|entry| {
+            due.contains(entry) && !entry.has(InFlight::ASKED) && entry.batch != REFRESH
+        });
+        let connect_failure = link.last_failure.clone().filter(|_| !link.is_ready());
+        let sent: Vec<InFlight> =
+            link.in_flight.iter().filter(|entry| due.contains(entry)).copied().collect();
+        for (entry, _) in unsent {
+            self.queued_bytes -= u64::from(entry.len);
+            let waited_ms = self.waited_ms(&entry, now);
+            let kind =
+                connect_failure.clone().unwrap_or(ErrorKind::Timeout { phase: Phase::Queued, waited_ms });
+            self.give_up(row, &entry, Error::not_executed(kind).at_node(&name));
+            self.drop_entry(&entry);
+            self.after_terminal(&entry);
+        }
+        for entry in sent {
+            let waited_ms = self.waited_ms(&entry, now);
+            let hops = u32::from(entry.hops);
+            let kind = ErrorKind::Timeout { phase: Phase::Sent, waited_ms };
+            self.give_up(
+                row,
+                &entry,
+                Error::new(kind, Outcome::Unknown).at_node(&name).with_counts(hops + 1, hops),
+            );
+        }
+    }
+
+    fn give_up(&mut self, row: u16, entry: &InFlight, error: Error) {
+        if self.is_wanted(entry) {
+            if let Some(link) = self.links.get_mut(usize::from(row)) {
+                link.stats.timeouts += 1;
+            }
+            self.fail_entry(entry, error);
+        }
+    }
+
+    /// The last rejection says more than "too late".
+    fn parked_too_long(&self, parked: &crate::engine::fence::Parked, now: Timestamp) -> Error {
+        let hops = u32::from(parked.entry.hops);
+        let slot = parked.entry.slot;
+        match &parked.rejection {
+            Some(rejection) if rejection.redirect => {
+                Error::not_executed(ErrorKind::Redirects { hops, last: rejection.error.to_string() })
+            }
+            Some(rejection) => Error::not_executed(ErrorKind::Server(rejection.error.clone())),
+            None if self.slots.owner(slot).is_none() => {
+                return Error::not_executed(ErrorKind::SlotNotServed { slot });
+            }
+            None => {
+                let waited_ms = self.waited_ms(&parked.entry, now);
+                return Error::not_executed(ErrorKind::Timeout { phase: Phase::Parked, waited_ms });
+            }
+        }
+        .at_node(parked.rejection.as_ref().map_or("", |rejection| rejection.node.as_str()))
+        .with_counts(hops, hops)
+    }
+
+    fn waited_ms(&self, entry: &InFlight, now: Timestamp) -> u64 {
+        match entry.batch {
+            STREAM => self.stream.op(entry.index).map_or(0, |op| now.since(op.submitted).as_millis() as u64),
+            batch => self.batches.row(batch).map_or(0, |batch| batch.options.timeout_ms),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+use super::*;
+use crate::config::Endpoint;
+use crate::topology::samples::Random;
+use crate::topology::{Role, SnapshotNode};
+
+/// A snapshot of these ranges; a node's number is its index.
+fn snapshot(ranges: &[(u16, u16, usize)]) -> Snapshot {
+    let count = ranges.iter().map(|range| range.2 + 1).max().unwrap_or(0);
+    let node = |number: usize| SnapshotNode {
+        id: format!("n{number}"),
+        endpoint: Some(Endpoint::new("h", 7000)),
+        aliases: Vec::new(),
+        role: Role::Primary,
+        shard: number,
+        health_ok: true,
+        config_epoch: None,
+    };
+    let ranges = ranges.iter().map(|&(start, end, primary)| SlotRange { start, end, primary }).collect();
+    let snapshot = Snapshot { nodes: (0..count).map(node).collect(), ranges };
+    snapshot.validate().unwrap();
+    snapshot
+}
+
+/// Every node of a snapshot has its number as index.
+const SAME: &[Option<NodeIndex>] = &[Some(0), Some(1), Some(2), Some(3)];
+
+fn changes(known: &SlotKnowledge, snapshot: &Snapshot, sent_at_ns: u64) -> Vec<SlotChange> {
+    let mut changes = Vec::new();
+    merge(known, &View::new(snapshot, SAME, sent_at_ns), &mut changes);
+    changes
+}
+
+fn adopt(known: &mut SlotKnowledge, ranges: &[(u16, u16, usize)], sent_at_ns: u64) -> MergeSummary {
+    known.adopt(&View::new(&snapshot(ranges), SAME, sent_at_ns))
+}
+
+fn after_first_view(sent_at_ns: u64) -> SlotKnowledge {
+    let mut known = SlotKnowledge::new();
+    adopt(&mut known, &[(0, 8191, 0), (8192, 16383, 1)], sent_at_ns);
+    known
+}
+
+#[test]
+fn the_first_view_is_taken_whole_even_at_time_zero() {
+    let mut known = SlotKnowledge::new();
+    let view = snapshot(&[(0, 0, 2), (8192, 16383, 1)]);
+    let found = changes(&known, &view, 0);
+    assert_eq!(found.len(), 8193);
+    assert_eq!(found[0], SlotChange { slot: 0, from: None, to: 2 });
+    let summary = known.adopt(&View::new(&view, SAME, 0));
+    assert_eq!((summary.changed, summary.unserved), (8193, 8191));
+    assert_eq!((known.owner(0), known.owner(1), known.owner(16383)), (Some(2), None, Some(1)));
+    assert_eq!(known.owners().holes(), [(1, 8191)]);
+}
+
+#[test]
+fn a_later_view_overrides_what_was_known_when_it_was_asked_for() {
+    let known = after_first_view(10);
+    let found = changes(&known, &snapshot(&[(0, 8190, 0), (8191, 16383, 1)]), 11);
+    assert_eq!(found, [SlotChange { slot: 8191, from: Some(0), to: 1 }]);
+}
+
+#[test]
+fn a_moved_after_the_question_was_sent_stays() {
+    let mut known = after_first_view(10);
+    assert!(known.learn(5, 2, 30));
+    for (sent_at_ns, overridden) in [(29, false), (30, false), (31, true)] {
+        let found = changes(&known, &snapshot(&[(0, 8191, 0), (8192, 16383, 1)]), sent_at_ns);
+        assert_eq!(found.len(), usize::from(overridden), "sent at {sent_at_ns}");
+    }
+    let summary = adopt(&mut known, &[(0, 8191, 0), (8192, 16383, 1)], 20);
+    assert_eq!((summary.contradicted, summary.changed, summary.confirmed), (1, 0, 16383));
+    assert_eq!(known.owner(5), Some(2));
+}
+
+#[test]
+fn a_view_that_agrees_makes_the_knowledge_younger() {
+    let mut known = after_first_view(10);
+    adopt(&mut known, &[(0, 8191, 0), (8192, 16383, 1)], 40);
+    assert_eq!(known.learned_at_ns(0), Some(40));
+    assert_eq!(changes(&known, &snapshot(&[(0, 16383, 2)]), 40), []);
+    assert_eq!(changes(&known, &snapshot(&[(0, 16383, 2)]), 41).len(), 16384);
+}
+
+#[test]
+fn an_answer_that_was_overtaken_by_a_later_one_changes_nothing() {
+    let mut known = after_first_view(40);
+    let summary = adopt(&mut known, &[(0, 100, 2)], 20);
+    assert_eq!((summary.changed, summary.contradicted, summary.stale), (0, 101, 0));
+    assert_eq!(summary.kept, 16384 - 101);
+    assert_eq!((known.owner(0), known.is_stale(200)), (Some(0), false));
+}
+
+#[test]
+fn a_view_with_fewer_slots_takes_none_away_but_raises_doubt() {
+    let mut known = after_first_view(10);
+    known.learn(9000, 1, 30);
+    let summary = adopt(&mut known, &[(0, 99, 3)], 20);
+    assert_eq!((summary.changed, summary.stale, summary.kept), (100, 16384 - 100 - 1, 1));
+    assert_eq!((known.owner(100), known.owner(16383)), (Some(0), Some(1)));
+    assert!(known.is_stale(100) && known.is_stale(16383));
+    assert!(!known.is_stale(99), "named");
+    assert!(!known.is_stale(9000), "learned since");
+    assert_eq!(known.learned_at_ns(100), Some(10), "doubt is no confirmation");
+}
+
+#[test]
+fn doubt_ends_with_the_next_word_about_the_slot() {
+    let mut known = after_first_view(10);
+    adopt(&mut known, &[(0, 0, 0)], 20);
+    assert!(known.is_stale(1) && known.is_stale(2));
+    assert!(!known.learn(1, 0, 25), "the owner stays the same");
+    adopt(&mut known, &[(2, 2, 0)], 30);
+    assert!(!known.is_stale(1) || known.learned_at_ns(1) < Some(30));
+    assert!(!known.is_stale(2));
+}
+
+#[test]
+fn slots_of_a_node_that_cannot_be_reached_keep_their_owner() {
+    let mut known = after_first_view(10);
+    let view = snapshot(&[(0, 8191, 2), (8192, 16383, 1)]);
+    let nodes = [Some(0), Some(1), None];
+    let mut found = Vec::new();
+    let summary = merge(&known, &View::new(&view, &nodes, 20), &mut found);
+    assert_eq!((found.len(), summary.stale, summary.confirmed), (0, 8192, 8192));
+    known.adopt(&View::new(&view, &nodes, 20));
+    assert_eq!((known.owner(0), known.is_stale(0)), (Some(0), true));
+}
+
+#[test]
+fn a_slot_without_owner_takes_any_word() {
+    let mut known = after_first_view(50);
+    assert_eq!(known.disown(0), 8192);
+    assert_eq!((known.owner(0), known.learned_at_ns(0)), (None, None));
+    assert_eq!(changes(&known, &snapshot(&[(0, 16383, 1)]), 20).len(), 8192);
+}
+
+#[test]
+fn disown_clears_doubt_with_the_owner() {
+    let mut known = after_first_view(10);
+    adopt(&mut known, &[(0, 0, 0)], 20);
+    known.disown(1);
+    assert!(!known.is_stale(16383));
+}
+
+#[test]
+fn what_is_no_slot_is_left_alone() {
+    let mut known = SlotKnowledge::new();
+    known.learn(16384, 1, 5);
+    known.learn(u16::MAX, 1, 5);
+    assert_eq!(
+        (known.owner(16384), known.is_stale(u16::MAX), known.learned_at_ns(16384)),
+        (None, false, None)
+    );
+    assert_eq!(known.owners().count_owned(1), 0);
+}
+
+#[test]
+fn a_snapshot_that_nobody_checked_does_no_harm() {
+    let mut view = snapshot(&[(0, 10, 0)]);
+    view.ranges = vec![
+        SlotRange { start: 9, end: 3, primary: 0 },
+        SlotRange { start: 5, end: u16::MAX, primary: 77 },
+        SlotRange { start: 0, end: 10, primary: 0 },
+    ];
+    let mut known = SlotKnowledge::new();
+    let summary = known.adopt(&View::new(&view, SAME, 1));
+    assert_eq!(summary.unserved, 16384);
+}
+
+#[test]
+fn debug_is_short() {
+    let text = format!("{:?}", after_first_view(1));
+    assert_eq!(text, "SlotKnowledge { owners: {0-8191: 0, 8192-16383: 1}, stale_slots: 0 }");
+}
+
+/// Random views and redirects, in and out of order, against the rules told one slot at a time.
+#[test]
+fn whatever_comes_in_whatever_order_the_rules_hold() {
+    for seed in 1..=40 {
+        let mut random = Random(seed);
+        let mut known = SlotKnowledge::new();
+        for _ in 0..25 {
+            if random.below(2) == 0 {
+                let at_ns = random.below(100) as u64;
+                known.learn(random.below(16384) as u16, random.below(4) as u16, at_ns);
+                continue;
+            }
+            let mut ranges = Vec::new();
+            let mut next = random.below(9000);
+            while next < 16384 && ranges.len() < 6 {
+                let end = (next + random.below(5000)).min(16383);
+                ranges.push((next as u16, end as u16, random.below(4)));
+                next = end + 1 + random.below(3000);
+            }
+            if ranges.is_empty() {
+                continue;
+            }
+            check_one_view(&mut known, &snapshot(&ranges), random.below(100) as u64);
+        }
+    }
+}
+
+fn check_one_view(known: &mut SlotKnowledge, snapshot: &Snapshot, sent_at_ns: u64) {
+    let before = known.clone();
+    let view = View::new(snapshot, SAME, sent_at_ns);
+    let mut found = Vec::new();
+    let summary = merge(known, &view, &mut found);
+    assert_eq!(known.adopt(&view), summary, "planned and done are the same");
+    let MergeSummary { changed, confirmed, kept, contradicted, stale, unserved } = summary;
+    assert_eq!(changed + confirmed + kept + contradicted + stale + unserved, 16384);
+    assert_eq!(found.len(), changed as usize);
+    assert!(found.is_sorted_by_key(|change| change.slot));
+    for slot in 0..SLOT_COUNT {
+        let named = snapshot.ranges.iter().find(|range| (range.start..=range.end).contains(&slot));
+        let named = named.map(|range| range.primary as u16);
+        let newer = before.learned_at_ns(slot).is_some_and(|at_ns| at_ns >= sent_at_ns);
+        let expected = if newer { before.owner(slot) } else { named.or(before.owner(slot)) };
+        assert_eq!(known.owner(slot), expected, "slot {slot}");
+        let change = found.binary_search_by_key(&slot, |change| change.slot).ok().map(|at| found[at]);
+        assert_eq!(change.is_some(), before.owner(slot) != expected, "slot {slot}");
+        if let Some(change) = change {
+            assert_eq!((change.from, Some(change.to)), (before.owner(slot), expected));
+        }
+    }
+    let mut again = Vec::new();
+    merge(known, &view, &mut again);
+    assert_eq!(again, [], "twice is once");
+}

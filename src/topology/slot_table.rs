@@ -1,0 +1,133 @@
+//! One owner, or none, for each of the 16384 slots.
+//!
+//! Knows numbers only: what a node index stands for is [`NodeTable`](super::NodeTable)'s.
+
+use std::fmt;
+
+use crate::slot::SLOT_COUNT;
+
+const SLOTS: usize = SLOT_COUNT as usize;
+
+/// A node's place in the [`NodeTable`](super::NodeTable). `u16::MAX` is never one.
+pub type NodeIndex = u16;
+
+/// The owner of every slot: 32 KiB, looked up with one load.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SlotTable {
+    owners: Box<[NodeIndex; SLOTS]>,
+}
+
+impl SlotTable {
+    /// Stands for "no owner".
+    const NONE: NodeIndex = NodeIndex::MAX;
+
+    /// A table in which no slot has an owner.
+    pub fn new() -> Self {
+        SlotTable { owners: Box::new([Self::NONE; SLOTS]) }
+    }
+
+    /// The slot's owner; `None` too for what is not a slot.
+    #[inline]
+    pub fn get(&self, slot: u16) -> Option<NodeIndex> {
+        self.owners.get(usize::from(slot)).copied().filter(|&owner| owner != Self::NONE)
+    }
+
+    /// Gives the slot an owner, or none. What is not a slot is left alone.
+    #[inline]
+    pub fn set(&mut self, slot: u16, owner: Option<NodeIndex>) {
+        if let Some(entry) = self.owners.get_mut(usize::from(slot)) {
+            *entry = owner.unwrap_or(Self::NONE);
+        }
+    }
+
+    /// Gives all slots from `start` to `end`, both included, an owner or none.
+    pub fn set_range(&mut self, start: u16, end: u16, owner: Option<NodeIndex>) {
+        (start..=end).for_each(|slot| self.set(slot, owner));
+    }
+
+    /// How many slots the node owns.
+    pub fn count_owned(&self, node: NodeIndex) -> usize {
+        if node == Self::NONE { 0 } else { self.owners.iter().filter(|&&owner| owner == node).count() }
+    }
+
+    /// Ranges of slots with the same owner or none, in order; together they are all slots.
+    pub fn runs(&self) -> impl Iterator<Item = (u16, u16, Option<NodeIndex>)> + '_ {
+        let mut start: u16 = 0;
+        self.owners.chunk_by(|a, b| a == b).map(move |chunk| {
+            let first = start;
+            start = first.saturating_add(u16::try_from(chunk.len()).unwrap_or(u16::MAX));
+            (first, start.saturating_sub(1), self.get(first))
+        })
+    }
+
+    /// Ranges of slots without an owner, both ends included.
+    pub fn holes(&self) -> Vec<(u16, u16)> {
+        self.runs().filter(|run| run.2.is_none()).map(|(start, end, _)| (start, end)).collect()
+    }
+}
+
+impl Default for SlotTable {
+    fn default() -> Self {
+        SlotTable::new()
+    }
+}
+
+impl fmt::Debug for SlotTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (start, end, owner) in self.runs() {
+            if let Some(owner) = owner {
+                map.entry(&format_args!("{start}-{end}"), &owner);
+            }
+        }
+        map.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_table_is_one_hole() {
+        assert_eq!(SlotTable::new().holes(), [(0, 16383)]);
+        assert_eq!(SlotTable::new().get(0), None);
+    }
+
+    #[test]
+    fn remembers_owners_to_the_last_slot() {
+        let mut table = SlotTable::new();
+        table.set_range(0, 5460, Some(0));
+        table.set_range(10923, 16383, Some(2));
+        table.set(93, Some(1));
+        assert_eq!((table.get(92), table.get(93), table.get(5461)), (Some(0), Some(1), None));
+        assert_eq!((table.get(16383), table.get(16384), table.get(u16::MAX)), (Some(2), None, None));
+        assert_eq!((table.count_owned(0), table.count_owned(1), table.count_owned(7)), (5460, 1, 0));
+        assert_eq!(table.holes(), [(5461, 10922)]);
+        assert_eq!(format!("{table:?}"), "{0-92: 0, 93-93: 1, 94-5460: 0, 10923-16383: 2}");
+    }
+
+    #[test]
+    fn leaves_what_is_no_slot_alone() {
+        let mut table = SlotTable::new();
+        table.set(16384, Some(1));
+        table.set_range(16380, u16::MAX, Some(1));
+        table.set_range(5, 4, Some(1));
+        assert_eq!(table.count_owned(1), 4);
+    }
+
+    #[test]
+    fn the_mark_for_no_owner_is_no_node() {
+        let mut table = SlotTable::new();
+        table.set(1, Some(u16::MAX));
+        assert_eq!((table.get(1), table.count_owned(u16::MAX)), (None, 0));
+    }
+
+    #[test]
+    fn an_owner_can_be_taken_away() {
+        let mut table = SlotTable::new();
+        table.set_range(0, 16383, Some(3));
+        table.set(7, None);
+        assert_eq!(table.holes(), [(7, 7)]);
+    }
+}
