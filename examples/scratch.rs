@@ -16,7 +16,9 @@ fn main() -> panpipe::Result<()> {
     }
     let t = std::time::Instant::now();
     let replies = pipe.flush()?;
-    for (i, ticket) in tickets { assert_eq!(replies.get(ticket)?, i); }
+    for (i, ticket) in tickets {
+        assert_eq!(replies.get(ticket)?, i);
+    }
     println!("{:?} {:?}", t.elapsed(), replies);
     drop(pipe);
     println!("{:?}", client.stats());

@@ -115,10 +115,15 @@ impl Engine {
     /// The node tells its id: an address may have been given to somebody else since we learnt it.
     pub(crate) fn on_node_id(&mut self, row: u16, id: &str) -> Result<(), LostBecause> {
         let known = self.nodes.get(row).map_or("", |node| node.id());
-        if known.is_empty() || id.is_empty() || known == id {
+        if known.is_empty() {
+            self.nodes.learn_id(row, id);
             return Ok(());
         }
-        Err(LostBecause::Desync("the address belongs to another node now"))
+        if id.is_empty() || known == id {
+            Ok(())
+        } else {
+            Err(LostBecause::Desync("the address belongs to another node now"))
+        }
     }
 
     /// The transport lost the socket, or could not make it.

@@ -264,6 +264,32 @@ impl Engine {
         for row in 0..self.links.len() as u16 {
             self.after_drained(row, now);
         }
+        self.bury_absent(&rows);
+    }
+
+    /// Lets the rows of nodes that have left be used again, once nothing refers to them. Seeds stay: all known nodes may be replaced one day.
+    fn bury_absent(&mut self, rows: &[Option<u16>]) {
+        if !self.fences.is_empty() {
+            return;
+        }
+        for row in self.nodes.absent_from(rows) {
+            let seed = self
+                .nodes
+                .get(row)
+                .and_then(|node| node.endpoint())
+                .is_some_and(|at| self.config.seeds.contains(at));
+            let owns = self.primaries.binary_search(&row).is_ok();
+            let Some(link) = self.links.get_mut(usize::from(row)).filter(|_| !seed && !owns) else {
+                continue;
+            };
+            if !link.is_open() && link.in_flight.is_empty() {
+                link.endpoint = None;
+                link.state = LinkState::Idle;
+                link.last_failure = None;
+                self.nodes.remove(row);
+                self.nodes.release(row);
+            }
+        }
     }
 
     fn note_view(&mut self, now: Timestamp) {

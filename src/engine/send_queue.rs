@@ -89,7 +89,11 @@ impl SendQueue {
     /// Goes on in another buffer, a used one if its bytes are gone.
     #[cold]
     fn rotate(&mut self, len: usize) {
-        if len <= CHUNK_BYTES && self.tail.is_empty() && self.tail_reusable && self.tail.try_reclaim(CHUNK_BYTES) {
+        if len <= CHUNK_BYTES
+            && self.tail.is_empty()
+            && self.tail_reusable
+            && self.tail.try_reclaim(CHUNK_BYTES)
+        {
             return;
         }
         self.freeze_tail();
@@ -386,11 +390,22 @@ mod tests {
             queue.invariants();
             let expected = &model.bytes[model.sent..model.flushed];
             let got = unsent(&queue, usize::MAX);
-            assert!(expected.starts_with(&got) && got.is_empty() == expected.is_empty(), "seed {seed} step {step}");
-            assert_eq!(queue.held_bytes() as usize, model.bytes.len() - model.acked, "seed {seed} step {step}");
+            assert!(
+                expected.starts_with(&got) && got.is_empty() == expected.is_empty(),
+                "seed {seed} step {step}"
+            );
+            assert_eq!(
+                queue.held_bytes() as usize,
+                model.bytes.len() - model.acked,
+                "seed {seed} step {step}"
+            );
             let front = lens.front().map_or(0, |&len| len);
             let shared = queue.share(model.acked as u64, front as u64);
-            assert_eq!(joined(&shared), model.bytes[model.acked..model.acked + front], "seed {seed} step {step}");
+            assert_eq!(
+                joined(&shared),
+                model.bytes[model.acked..model.acked + front],
+                "seed {seed} step {step}"
+            );
         }
     }
 

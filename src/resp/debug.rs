@@ -5,7 +5,8 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::reply::{Elements, Pairs, ReplyKind, ReplyRef};
+use super::elements::{Elements, Pairs};
+use super::reply::{ReplyKind, ReplyRef};
 
 /// Values printed of one reply.
 const VALUES_MAX: usize = 64;

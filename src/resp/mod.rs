@@ -15,13 +15,16 @@
 //! [protocol specification]: https://redis.io/docs/latest/develop/reference/protocol-spec/
 
 mod debug;
+mod elements;
 pub mod encode;
 pub mod from_reply;
 mod header;
 pub mod reply;
 pub mod scan;
 pub mod server_error;
+mod walk;
 
+pub use elements::{Elements, Pairs};
 pub use from_reply::{FromReply, pairs_vec};
-pub use reply::{Elements, Pairs, ReplyKind, ReplyRef};
+pub use reply::{ReplyKind, ReplyRef};
 pub use scan::{Frame, FrameKind, Scan, Scanner};

@@ -13,7 +13,8 @@
 
 use bytes::Bytes;
 
-use super::header::{self, Length, Line, Payload};
+use super::elements::{Elements, Pairs};
+use super::{header, walk};
 
 /// What a reply is. The two nulls of RESP2 and that of RESP3 are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +70,12 @@ impl<'a> ReplyRef<'a> {
         ReplyRef { frame, backing: Some(frame) }
     }
 
+    /// A part of a frame; `backing` is what the whole frame may be shared from.
+    #[inline]
+    pub(super) fn part(frame: &'a [u8], backing: Option<&'a Bytes>) -> Self {
+        ReplyRef { frame, backing }
+    }
+
     /// The bytes of the frame, attributes included.
     #[inline]
     pub fn frame(&self) -> &'a [u8] {
@@ -107,9 +114,9 @@ impl<'a> ReplyRef<'a> {
     pub fn as_bytes(&self) -> Option<&'a [u8]> {
         let value = self.value();
         match value.first()? {
-            b'$' => payload(value),
-            b'=' => payload(value)?.get(4..),
-            b'+' | b'(' => line_text(value),
+            b'$' => walk::payload(value),
+            b'=' => walk::payload(value)?.get(4..),
+            b'+' | b'(' => walk::line_text(value),
             _ => None,
         }
     }
@@ -123,7 +130,7 @@ impl<'a> ReplyRef<'a> {
     pub fn as_i64(&self) -> Option<i64> {
         let value = self.value();
         match value.first()? {
-            b':' => header::integer(line_text(value)?),
+            b':' => header::integer(walk::line_text(value)?),
             b'$' | b'+' => header::integer(self.as_bytes()?),
             _ => None,
         }
@@ -133,7 +140,7 @@ impl<'a> ReplyRef<'a> {
     pub fn as_f64(&self) -> Option<f64> {
         let value = self.value();
         match value.first()? {
-            b',' | b':' => header::double(line_text(value)?),
+            b',' | b':' => header::double(walk::line_text(value)?),
             b'$' | b'+' => header::double(self.as_bytes()?),
             _ => None,
         }
@@ -142,7 +149,7 @@ impl<'a> ReplyRef<'a> {
     /// A boolean, or the integer 0 or 1.
     pub fn as_bool(&self) -> Option<bool> {
         let value = self.value();
-        match (value.first()?, line_text(value)?) {
+        match (value.first()?, walk::line_text(value)?) {
             (b'#', b"t") | (b':', b"1") => Some(true),
             (b'#', b"f") | (b':', b"0") => Some(false),
             _ => None,
@@ -153,8 +160,8 @@ impl<'a> ReplyRef<'a> {
     pub fn error(&self) -> Option<&'a [u8]> {
         let value = self.value();
         match value.first()? {
-            b'-' => line_text(value),
-            b'!' => payload(value),
+            b'-' => walk::line_text(value),
+            b'!' => walk::payload(value),
             _ => None,
         }
     }
@@ -162,7 +169,7 @@ impl<'a> ReplyRef<'a> {
     /// The number of elements of an array, set or push, and of pairs of a map; 0 for everything else.
     pub fn len(&self) -> usize {
         let value = self.value();
-        let values = count(value).map_or(0, |aggregate| aggregate.values);
+        let values = walk::count(value).map_or(0, |aggregate| aggregate.values);
         if matches!(value.first(), Some(b'%' | b'|')) { values / 2 } else { values }
     }
 
@@ -173,29 +180,13 @@ impl<'a> ReplyRef<'a> {
 
     /// The elements of an aggregate, those of a map as key, value, key, value; nothing for everything else.
     pub fn elements(&self) -> Elements<'a> {
-        let value = self.value();
-        match count(value) {
-            Some(Aggregate { header_len, values }) => Elements {
-                rest: value.get(header_len..).unwrap_or_default(),
-                remaining: values,
-                backing: self.backing,
-            },
-            None => Elements { rest: &[], remaining: 0, backing: None },
-        }
+        Elements::of(self.value(), self.backing)
     }
 
     /// Keys and values: of a map (RESP3), of a flat array of even length (how RESP2 sends a map), or of an array
     /// of arrays of two (how RESP3 sends scores). Nothing for everything else.
     pub fn pairs(&self) -> Pairs<'a> {
-        let elements = self.elements();
-        let first = elements.clone().next();
-        let nested = match (self.kind(), first) {
-            (ReplyKind::Map, _) => false,
-            (ReplyKind::Array, Some(first)) if is_couple(first) => true,
-            (ReplyKind::Array, _) if elements.remaining.is_multiple_of(2) => false,
-            _ => return Pairs { elements: Elements { remaining: 0, ..elements }, nested: false },
-        };
-        Pairs { elements, nested }
+        Pairs::of(*self)
     }
 
     /// The attribute in front of the reply (the first, should there be several), as a map. Those of elements
@@ -204,7 +195,7 @@ impl<'a> ReplyRef<'a> {
         if self.frame.first() != Some(&b'|') {
             return None;
         }
-        let len = attribute_len(self.frame)?;
+        let len = walk::attribute_len(self.frame)?;
         let followed = self.frame.get(len..).is_some_and(|rest| !rest.is_empty());
         followed.then(|| ReplyRef { frame: self.frame.get(..len).unwrap_or_default(), backing: self.backing })
     }
@@ -227,201 +218,14 @@ impl<'a> ReplyRef<'a> {
 
     /// The text of a scalar that is one line: of an integer, a double, a boolean.
     pub(super) fn line_text(&self) -> Option<&'a [u8]> {
-        line_text(self.value())
+        walk::line_text(self.value())
     }
 
     /// The frame without the attributes in front.
     #[inline]
     fn value(&self) -> &'a [u8] {
-        if self.frame.first() == Some(&b'|') { after_attributes(self.frame) } else { self.frame }
+        if self.frame.first() == Some(&b'|') { walk::after_attributes(self.frame) } else { self.frame }
     }
-}
-
-fn is_couple(reply: ReplyRef<'_>) -> bool {
-    reply.kind() == ReplyKind::Array && reply.len() == 2
-}
-
-/// The elements of an aggregate, in the order of the wire.
-#[derive(Clone)]
-pub struct Elements<'a> {
-    rest: &'a [u8],
-    remaining: usize,
-    backing: Option<&'a Bytes>,
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = ReplyRef<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<ReplyRef<'a>> {
-        if self.remaining == 0 {
-            return None;
-        }
-        let Some((frame, rest)) = span(self.rest, 1).and_then(|len| self.rest.split_at_checked(len)) else {
-            self.remaining = 0;
-            return None;
-        };
-        self.rest = rest;
-        self.remaining = self.remaining.saturating_sub(1);
-        Some(ReplyRef { frame, backing: self.backing })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
-    }
-}
-
-impl ExactSizeIterator for Elements<'_> {}
-impl std::iter::FusedIterator for Elements<'_> {}
-
-/// Keys with their values, in the order of the wire; keys that come twice stay twice.
-#[derive(Clone)]
-pub struct Pairs<'a> {
-    elements: Elements<'a>,
-    /// Every element is an array of a key and a value.
-    nested: bool,
-}
-
-impl Pairs<'_> {
-    /// Whether every element holds a pair, instead of every two.
-    pub(super) fn is_nested(&self) -> bool {
-        self.nested
-    }
-}
-
-impl<'a> Iterator for Pairs<'a> {
-    type Item = (ReplyRef<'a>, ReplyRef<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let first = self.elements.next()?;
-        if !self.nested {
-            return Some((first, self.elements.next()?));
-        }
-        let mut couple = first.elements();
-        match (couple.next(), couple.next(), couple.next()) {
-            (Some(key), Some(value), None) => Some((key, value)),
-            _ => {
-                self.elements.remaining = 0;
-                None
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let elements = self.elements.remaining;
-        // A nested list can end early, at an element that is no pair.
-        if self.nested { (0, Some(elements)) } else { (elements / 2, Some(elements / 2)) }
-    }
-}
-
-impl std::iter::FusedIterator for Pairs<'_> {}
-
-/// The text of a value that is one line.
-#[inline]
-fn line_text(value: &[u8]) -> Option<&[u8]> {
-    header::line(value).map(|line| line.text)
-}
-
-/// The payload of a value with a length, where it is not null.
-#[inline]
-fn payload(value: &[u8]) -> Option<&[u8]> {
-    let place = payload_place(value)?;
-    value.get(place.start..place.end)
-}
-
-#[inline]
-fn payload_place(value: &[u8]) -> Option<Payload> {
-    if let Some(place) = value.get(1..).and_then(header::short_payload) {
-        return Some(place);
-    }
-    let line = header::line(value)?;
-    match header::length(line.text)? {
-        Length::Null => None,
-        Length::Of(size) => {
-            Some(Payload { start: line.end, end: line.end.checked_add(usize::try_from(size).ok()?)? })
-        }
-    }
-}
-
-struct Aggregate {
-    header_len: usize,
-    /// Values that follow: for a map its keys and its values.
-    values: usize,
-}
-
-/// The header of an aggregate, where `value` is one. The count is no more than the bytes can hold.
-fn count(value: &[u8]) -> Option<Aggregate> {
-    /// The smallest element: `+\r\n`.
-    const ELEMENT_BYTES_MIN: usize = 3;
-    let line = header::line(value)?;
-    let values = announced(&line)?;
-    let possible = value.len().saturating_sub(line.end) / ELEMENT_BYTES_MIN;
-    Some(Aggregate {
-        header_len: line.end,
-        values: usize::try_from(values).map_or(possible, |n| n.min(possible)),
-    })
-}
-
-/// How many values the header of an aggregate announces; `None` for null and what is no aggregate.
-fn announced(line: &Line<'_>) -> Option<u64> {
-    let values_per_element = match line.tag {
-        b'*' | b'~' | b'>' => 1,
-        b'%' | b'|' => 2,
-        _ => return None,
-    };
-    match header::length(line.text)? {
-        Length::Null => None,
-        Length::Of(n) => n.checked_mul(values_per_element),
-    }
-}
-
-/// The size of the first `values` values of `bytes`, with their attributes. Needs no memory of the nesting: it
-/// is enough to count the values still missing.
-fn span(bytes: &[u8], values: u64) -> Option<usize> {
-    let mut missing = values;
-    let mut end = 0usize;
-    while missing > 0 {
-        let rest = bytes.get(end..)?;
-        let (len, announces) = match rest.first()? {
-            b'$' | b'!' | b'=' => match payload_place(rest) {
-                Some(place) => (place.end.checked_add(2)?, 0),
-                None => (header::line(rest)?.end, 0),
-            },
-            b'|' => {
-                let line = header::line(rest)?;
-                // It is no value: the one it describes is still missing.
-                (line.end, announced(&line)?.checked_add(1)?)
-            }
-            b'*' | b'~' | b'>' | b'%' => {
-                let line = header::line(rest)?;
-                (line.end, announced(&line).unwrap_or(0))
-            }
-            b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(' => (header::line(rest)?.end, 0),
-            _ => return None,
-        };
-        end = end.checked_add(len)?;
-        missing = missing.checked_sub(1)?.checked_add(announces)?;
-    }
-    (end <= bytes.len()).then_some(end)
-}
-
-/// The size of the attribute that `bytes` begins with.
-fn attribute_len(bytes: &[u8]) -> Option<usize> {
-    let line = header::line(bytes)?;
-    span(bytes.get(line.end..)?, announced(&line)?)?.checked_add(line.end)
-}
-
-/// What follows the attributes at the start of `bytes`. An attribute that nothing follows is the value itself.
-#[cold]
-fn after_attributes(bytes: &[u8]) -> &[u8] {
-    let mut rest = bytes;
-    while rest.first() == Some(&b'|') {
-        match attribute_len(rest).and_then(|len| rest.get(len..)) {
-            Some(next) if !next.is_empty() => rest = next,
-            _ => return rest,
-        }
-    }
-    rest
 }
 
 #[cfg(test)]

@@ -19,95 +19,19 @@
 //! it until [`NodeTable::release`]; every decision follows the order of the indices or of the view, never that of
 //! a hash.
 
+mod node;
+
 use std::collections::BTreeMap;
 
+pub use node::Node;
+
 use super::slot_table::NodeIndex;
-use super::snapshot::{Role, Snapshot, SnapshotNode};
+use super::snapshot::{Snapshot, SnapshotNode};
 use crate::config::Endpoint;
 
 /// Entries in the table, removed ones included. Several views of the largest size fit; a server that makes up
 /// nodes for ever does not get further.
 pub const NODE_TABLE_MAX: usize = 16_384;
-
-/// Addresses of one node that were learned otherwise than from a view.
-const LEARNED_MAX: usize = 8;
-
-/// A server.
-#[derive(Debug, Clone)]
-pub struct Node {
-    id: String,
-    endpoint: Option<Endpoint>,
-    /// From the last view.
-    announced: Vec<Endpoint>,
-    /// From seeds, redirects and the resolver; oldest first.
-    learned: Vec<Endpoint>,
-    role: Role,
-    primary: Option<NodeIndex>,
-    health_ok: bool,
-}
-
-impl Node {
-    fn at(endpoint: Option<Endpoint>) -> Node {
-        Node {
-            id: String::new(),
-            endpoint,
-            announced: Vec::new(),
-            learned: Vec::new(),
-            role: Role::Primary,
-            primary: None,
-            health_ok: true,
-        }
-    }
-
-    /// Node id; empty until a view names the node.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Where it is to be reached; `None` where no view ever said, or another node answers there now.
-    pub fn endpoint(&self) -> Option<&Endpoint> {
-        self.endpoint.as_ref()
-    }
-
-    /// Its other addresses, those of the last view first.
-    pub fn aliases(&self) -> impl Iterator<Item = &Endpoint> {
-        self.announced.iter().chain(&self.learned)
-    }
-
-    /// Primary or replica, as the last view said; primary until one does.
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    /// The primary of its shard; a primary's own index. `None` until a view says.
-    pub fn primary(&self) -> Option<NodeIndex> {
-        self.primary
-    }
-
-    /// Whether the last view called it well.
-    pub fn health_ok(&self) -> bool {
-        self.health_ok
-    }
-
-    fn is_at(&self, host: &str, port: u16) -> bool {
-        self.endpoint.as_ref().is_some_and(|endpoint| endpoint.is_at(host, port))
-    }
-
-    fn is_also_at(&self, host: &str, port: u16) -> bool {
-        self.aliases().any(|alias| alias.is_at(host, port))
-    }
-
-    fn note_learned(&mut self, endpoint: Endpoint) {
-        if self.is_at(&endpoint.host, endpoint.port) {
-            return;
-        }
-        self.learned.retain(|known| !known.is_at(&endpoint.host, endpoint.port));
-        if self.learned.len() >= LEARNED_MAX {
-            self.learned.remove(0);
-        }
-        self.learned.push(endpoint);
-    }
-}
 
 #[derive(Debug, Clone)]
 enum Entry {
@@ -222,6 +146,18 @@ impl NodeTable {
             }
         }
         self.add(Node::at(Some(endpoint.clone())))
+    }
+
+    /// Notes the id that a node told of itself, where none is known yet. An id that another entry has is left there: this one is a second
+    /// way to the same server, and the next view will tell which of the two stays.
+    pub fn learn_id(&mut self, index: NodeIndex, id: &str) {
+        if id.is_empty() || self.by_id.contains_key(id) {
+            return;
+        }
+        if let Some(node) = self.live_mut(index).filter(|node| node.id.is_empty()) {
+            node.id = id.to_owned();
+            self.by_id.insert(id.to_owned(), index);
+        }
     }
 
     /// Notes one more address of a node: what its name resolved to, or a name that led to it.

@@ -31,6 +31,8 @@ mod announced;
 mod build;
 mod identity;
 mod merge;
+#[cfg(test)]
+mod mutations;
 mod parse_nodes;
 mod parse_shards;
 mod parse_slots;

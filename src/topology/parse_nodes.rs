@@ -137,8 +137,8 @@ fn read_address(text: &str, flags: &Flags, asked: &Endpoint) -> Option<(Option<E
         Host::Asked if !flags.myself => None,
         host => host.endpoint(port, asked),
     };
-    let hostname = more.split(',').next().filter(|name| !name.contains('='));
-    let alias = hostname.and_then(|name| Host::read(name.as_bytes()).alias(port));
+    // A `name=value` in its place is no host.
+    let alias = more.split(',').next().and_then(|name| Host::read(name.as_bytes()).alias(port));
     Some((endpoint, alias.into_iter().collect()))
 }
 

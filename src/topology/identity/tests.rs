@@ -1,4 +1,6 @@
+use super::node::LEARNED_MAX;
 use super::*;
+use crate::topology::Role;
 use crate::topology::samples::{self, A, B, E, F, read};
 use crate::topology::{parse_slots, slot_table::SlotTable};
 
@@ -271,6 +273,9 @@ fn learned_addresses_do_not_grow_without_end() {
     let mut table = NodeTable::new();
     let index = table.admit(&at("a:1")).unwrap();
     table.add_alias(index, at("a:1"));
+    table.add_alias(index, at("b:1"));
+    table.add_alias(index, at("b:1"));
+    assert_eq!(aliases(&table, index), ["b:1"]);
     for port in 2..100 {
         table.add_alias(index, Endpoint::new("a", port));
         table.add_alias(index, Endpoint::new("a", port));

@@ -83,6 +83,14 @@ fn a_view_that_agrees_makes_the_knowledge_younger() {
 }
 
 #[test]
+fn an_older_view_that_agrees_does_not_make_the_knowledge_older() {
+    let mut known = after_first_view(40);
+    let summary = adopt(&mut known, &[(0, 8191, 0), (8192, 16383, 1)], 20);
+    assert_eq!((summary.kept, summary.confirmed), (16384, 0));
+    assert_eq!(known.learned_at_ns(0), Some(40));
+}
+
+#[test]
 fn an_answer_that_was_overtaken_by_a_later_one_changes_nothing() {
     let mut known = after_first_view(40);
     let summary = adopt(&mut known, &[(0, 100, 2)], 20);
@@ -177,7 +185,7 @@ fn debug_is_short() {
 /// Random views and redirects, in and out of order, against the rules told one slot at a time.
 #[test]
 fn whatever_comes_in_whatever_order_the_rules_hold() {
-    for seed in 1..=40 {
+    for seed in 1..=12 {
         let mut random = Random(seed);
         let mut known = SlotKnowledge::new();
         for _ in 0..25 {
