@@ -190,22 +190,31 @@ impl Handshake {
             });
         };
         match (expected, code) {
+            (Some(Expected::NodeId), _) if text.ends_with(b"cluster support disabled") => {
+                Progress::Refused(ErrorKind::NotCluster { address: String::new() })
+            }
             (Some(Expected::Ignored | Expected::NodeId), _) => Progress::Waiting,
+            // A HELLO that carries credentials and is refused for want of them was not understood at all: Valkey 9 asks for authentication
+            // before it looks a command up.
+            (Some(Expected::Hello), Code::NoAuth) if config.password.is_some() => self.fall_back(config),
             (_, Code::NoAuth | Code::WrongPass | Code::NoPerm) => Progress::Refused(ErrorKind::Auth(error)),
             (_, Code::Loading | Code::Denied) => Progress::Refused(refusal(&error)),
             // Sent before anything is read, then the server closes: not a reply to any command.
             _ if text.starts_with(b"ERR max number of clients") => Progress::Refused(refusal(&error)),
             // Redis before 6.2 and proxies have texts of their own; whatever HELLO fails with, RESP2 is worth a try.
-            (Some(Expected::Hello), _) => {
-                self.expected.iter_mut().for_each(|expected| *expected = Expected::Ignored);
-                let mut out = Vec::new();
-                self.legacy(config, &mut out);
-                Progress::Send(out)
-            }
+            (Some(Expected::Hello), _) => self.fall_back(config),
             // AUTH without a password set on the server, or a wrong one before Redis 6.
             (Some(Expected::Auth), _) => Progress::Refused(ErrorKind::Auth(error)),
             _ => Progress::Refused(ErrorKind::Server(error)),
         }
+    }
+
+    /// RESP2, on the same connection; what was sent behind HELLO is still to be answered.
+    fn fall_back(&mut self, config: &Config) -> Progress {
+        self.expected.iter_mut().for_each(|expected| *expected = Expected::Ignored);
+        let mut out = Vec::new();
+        self.legacy(config, &mut out);
+        Progress::Send(out)
     }
 }
 
