@@ -148,7 +148,8 @@ impl Engine {
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         let was_ready = link.is_ready();
-        let begun = reply_begun(link.recv.unread());
+        let begun =
+            if matches!(because, LostBecause::Closed(_)) { reply_begun(link.recv.unread()) } else { None };
         link.stats.disconnects += 1;
         let refused = matches!(because, LostBecause::Refused(_));
         let failure = failure_of(because, was_ready, &name);
@@ -283,8 +284,9 @@ impl Engine {
 
 /// What the beginning of a reply to the front command proves.
 fn reply_begun(unread: &[u8]) -> Option<Outcome> {
+    // An error may still turn out to be a rejection; a push or an attribute proves nothing.
     match unread.first() {
-        None | Some(b'-' | b'!' | b'>') => None,
+        None | Some(b'-' | b'!' | b'>' | b'|') => None,
         Some(_) => Some(Outcome::ExecutedReplyLost),
     }
 }

@@ -40,6 +40,8 @@ mod settle;
 mod stats;
 mod stream;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod time;
 mod timeline;
 mod timer;

@@ -1,0 +1,162 @@
+//! Deadlines and cancelling: the caller is told in time, and a late reply never reaches another command.
+
+use super::*;
+use crate::engine::Token;
+
+fn stream(s: &mut Script, command: &Cmd, user_data: u64, timeout_ms: u64) -> Token {
+    let request = command.request().expect("a good command");
+    s.engine.submit_stream(&request, user_data, timeout_ms, s.now).expect("room")
+}
+
+/// All completions: user data and frame or error.
+fn completions(s: &mut Script) -> Vec<(u64, String)> {
+    let mut done = Vec::new();
+    while let Some(completion) = s.engine.next_completion() {
+        let text = match completion.result {
+            Ok(reply) => reply.frame().escape_ascii().to_string(),
+            Err(error) => format!("{} {:?}", kind_name(error.kind()), error.outcome()),
+        };
+        done.push((completion.user_data, text));
+    }
+    done
+}
+
+#[test]
+fn a_late_reply_is_discarded_and_the_next_command_gets_its_own() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    let late = s.send(&get(&key));
+    s.written(A);
+    s.tick(5_001);
+    assert_eq!(s.result(late, 0), "Timeout Unknown");
+    s.engine.abandon(late);
+    let next = s.send(&get(&key));
+    s.written(A);
+    s.reply(A, "$4\r\nlate\r\n");
+    assert_eq!(s.result(next, 0), "pending", "the late reply belongs to nobody");
+    s.reply(A, "$4\r\nnext\r\n");
+    assert_eq!(s.result(next, 0), "$4\\r\\nnext\\r\\n");
+    s.engine.abandon(next);
+    s.assert_empty();
+    assert_eq!(s.engine.batches.len(), 0, "rows are given back");
+}
+
+#[test]
+fn an_unsent_command_that_times_out_never_runs() {
+    let mut s = Script::start();
+    let (key, kept) = (key_of(A, 1), key_of(A, 2));
+    let batch = s.send(&set(&key, "late"));
+    s.tick(4_000);
+    let second = s.send(&set(&kept, "kept"));
+    s.tick(1_001);
+    assert_eq!(s.result(batch, 0), "Timeout NotExecuted");
+    assert_eq!(s.written(A), wire(&["SET", &kept, "kept"]), "taken out of the queue");
+    s.reply(A, "+OK\r\n");
+    assert_eq!(s.result(second, 0), "+OK\\r\\n");
+    s.assert_empty();
+}
+
+#[test]
+fn s39_a_half_written_command_that_times_out_is_completed_and_its_reply_discarded() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    let batch = s.send(&set(&key, "value"));
+    let begun = s.written_at_most(A, 10);
+    s.tick(5_001);
+    assert_eq!(s.result(batch, 0), "Timeout Unknown");
+    let next = s.send(&get(&key));
+    let rest = s.written(A);
+    assert_eq!(
+        [begun, rest].concat(),
+        wires(&[&["SET", &key, "value"], &["GET", &key]]),
+        "the stream stays valid"
+    );
+    s.reply(A, "+OK\r\n$5\r\nvalue\r\n");
+    assert_eq!(s.result(next, 0), "$5\\r\\nvalue\\r\\n");
+    s.assert_empty();
+}
+
+#[test]
+fn finished_results_of_a_batch_survive_its_deadline() {
+    let mut s = Script::start();
+    let batch = s.batch();
+    s.submit(batch, &get(&key_of(A, 1)));
+    s.submit(batch, &get(&key_of(A, 2)));
+    s.flush(batch);
+    s.written(A);
+    s.reply(A, "$1\r\nv\r\n");
+    s.tick(5_001);
+    assert_eq!([s.result(batch, 0), s.result(batch, 1)], ["$1\\r\\nv\\r\\n", "Timeout Unknown"]);
+    assert!(s.engine.is_complete(batch));
+}
+
+#[test]
+fn each_streamed_command_has_its_own_deadline() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    stream(&mut s, &get(&key), 1, 1_000);
+    stream(&mut s, &get(&key), 2, 100);
+    s.engine.flush();
+    s.written(A);
+    s.tick(101);
+    assert_eq!(completions(&mut s), [(2, "Timeout Unknown".to_owned())]);
+    s.reply(A, "$1\r\na\r\n$1\r\nb\r\n");
+    assert_eq!(
+        completions(&mut s),
+        [(1, "$1\\r\\na\\r\\n".to_owned())],
+        "b was for the command that gave up"
+    );
+    s.assert_empty();
+    assert_eq!(s.engine.stream.len(), 0);
+}
+
+#[test]
+fn s119_cancelled_commands_leave_nothing_behind() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    for n in 0..1_000 {
+        let token = stream(&mut s, &get(&key), n, 1_000);
+        assert!(s.engine.cancel(token));
+        assert!(!s.engine.cancel(token), "once is enough");
+        assert_eq!(completions(&mut s), [(n, "Cancelled NotExecuted".to_owned())]);
+    }
+    assert_eq!(s.engine.stream.len(), 0);
+    s.assert_empty();
+    let token = stream(&mut s, &get(&key), 7, 1_000);
+    s.engine.flush();
+    s.written(A);
+    assert!(s.engine.cancel(token));
+    assert_eq!(completions(&mut s), [(7, "Cancelled Unknown".to_owned())]);
+    s.reply(A, "$1\r\nv\r\n");
+    assert_eq!(completions(&mut s), []);
+    assert_eq!(s.engine.stream.len(), 0);
+    s.assert_empty();
+}
+
+#[test]
+fn a_batch_that_is_dropped_before_its_flush_sends_nothing() {
+    let mut s = Script::start();
+    let batch = s.batch();
+    s.submit(batch, &set(&key_of(A, 1), "never"));
+    s.engine.abandon(batch);
+    s.engine.flush();
+    assert_eq!(s.written(A), b"");
+    s.assert_empty();
+    assert_eq!(s.engine.batches.len(), 0);
+}
+
+#[test]
+fn a_silent_node_is_given_up_and_the_others_are_not() {
+    let mut config = config();
+    config.command_timeout_ms = 60_000;
+    let mut s = Script::start_with(config);
+    let batch = s.send(&get(&key_of(B, 1)));
+    s.accept(B);
+    s.written(B);
+    s.tick(11_000);
+    assert!(s.is_open(B));
+    s.tick(1_600);
+    assert!(!s.is_open(B), "twelve seconds without a byte");
+    assert!(s.is_open(A), "nothing is owed by A");
+    assert_eq!(s.result(batch, 0), "pending", "a read is sent again on the next connection");
+}
