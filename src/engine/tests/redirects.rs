@@ -76,7 +76,9 @@ fn nodes_that_name_each_other_do_not_reorder_what_they_hand_over() {
 
 #[test]
 fn s5_redirects_without_end_end_with_the_last_one_in_the_error() {
-    let mut s = Script::start();
+    let mut config = config();
+    config.refresh_min_interval_ms = 60_000;
+    let mut s = Script::start_with(config);
     let key = key_of(A, 1);
     let slot = slot_of(key.as_bytes());
     let batch = s.send(&get(&key));
@@ -87,16 +89,11 @@ fn s5_redirects_without_end_end_with_the_last_one_in_the_error() {
     let mut hops = 0;
     while s.result(batch, 0) == "pending" {
         s.tick(20);
-        for port in [A, B] {
-            let written = s.written(port);
-            if written == wire(&["GET", &key]) {
-                hops += 1;
-                let other = if at == A { B } else { A };
-                s.reply(at, format!("-MOVED {slot} h:{other}\r\n"));
-                at = other;
-            } else if !written.is_empty() {
-                s.reply(port, "-ERR not now\r\n");
-            }
+        if s.written(at) == wire(&["GET", &key]) {
+            hops += 1;
+            let other = if at == A { B } else { A };
+            s.reply(at, format!("-MOVED {slot} h:{other}\r\n"));
+            at = other;
         }
         assert!(hops < 100, "hops are bounded");
     }
