@@ -4,6 +4,7 @@
 //! `epoll_ctl`. A read that fills less than the buffer ends a drain (the next byte makes a new edge), unless the peer has closed. Writes
 //! go out at once; only a socket that took less than it was offered waits for its writable edge.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -32,8 +33,8 @@ pub struct Mio {
     /// By the connection's row.
     sockets: Vec<Option<Socket>>,
     /// Connections whose turn ended before they were drained.
-    unread: Vec<ConnId>,
-    unwritten: Vec<ConnId>,
+    unread: VecDeque<ConnId>,
+    unwritten: VecDeque<ConnId>,
     epoch: Instant,
     tcp: TcpOptions,
     resolver: Option<Resolver>,
@@ -65,8 +66,8 @@ impl Mio {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_MAX),
             sockets: Vec::new(),
-            unread: Vec::new(),
-            unwritten: Vec::new(),
+            unread: VecDeque::new(),
+            unwritten: VecDeque::new(),
             epoch: Instant::now(),
             tcp: config.tcp,
             resolver: config.resolver.clone(),
@@ -212,7 +213,9 @@ impl Mio {
                         return;
                     }
                     if total >= READ_QUANTUM_BYTES {
-                        self.unread.push(conn);
+                        if !self.unread.contains(&conn) {
+                            self.unread.push_back(conn);
+                        }
                         return;
                     }
                 }
@@ -256,7 +259,7 @@ impl Mio {
                     socket.blocked = n < offered;
                     engine.handle_sent(conn, n, now);
                     if offered >= crate::engine::WRITE_QUANTUM_BYTES && !self.unwritten.contains(&conn) {
-                        self.unwritten.push(conn);
+                        self.unwritten.push_back(conn);
                         return;
                     }
                 }
@@ -336,9 +339,9 @@ impl Transport for Mio {
         let timeout = if self.has_leftovers() { Some(Duration::ZERO) } else { timeout };
         self.poll_spinning(timeout)?;
         let now = self.now();
-        let unread = std::mem::take(&mut self.unread);
-        let unwritten = std::mem::take(&mut self.unwritten);
-        let mut happened = unread.len() + unwritten.len();
+        // Only those of earlier turns: a connection whose share is used up in this one waits for the next.
+        let (unread, unwritten) = (self.unread.len(), self.unwritten.len());
+        let mut happened = unread + unwritten;
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             happened += 1;
@@ -348,10 +351,12 @@ impl Transport for Mio {
             }
         }
         self.events = events;
-        for conn in unread {
+        for _ in 0..unread {
+            let Some(conn) = self.unread.pop_front() else { break };
             self.drain(conn, engine, now);
         }
-        for conn in unwritten {
+        for _ in 0..unwritten {
+            let Some(conn) = self.unwritten.pop_front() else { break };
             self.push(conn, engine, now);
         }
         Ok(happened)

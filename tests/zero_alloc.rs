@@ -1,0 +1,236 @@
+//! In the steady state a command costs no heap allocation, over real sockets, counted in the client's thread alone.
+//!
+//! What does allocate, by design: connecting, a refresh of the topology (the periodic one is off here), redirects and failures, a
+//! window that grows beyond anything before it, a reply of 16 KiB or more (it keeps the memory it was received into), decoding
+//! into an owned value, and a raw command's name.
+//!
+//! When a test fails, `TRAP_ALLOCATIONS=1 cargo test --test zero_alloc` shows where the first allocation comes from.
+
+#[path = "../benches/peer/mod.rs"]
+mod peer;
+
+use panpipe::command::{Arg, Commands, Keys, Request, cmd};
+use panpipe::resp::from_reply::FromReply;
+use panpipe::resp::reply::ReplyRef;
+use panpipe::{Client, Config, Error, FlushPolicy, Ticket};
+
+use peer::rig::Kind;
+use peer::tcp::Servers;
+use peer::{KEY_BYTES, VALUE, alloc, keys};
+
+#[global_allocator]
+static ALLOCATOR: alloc::Counting = alloc::Counting;
+
+const NODES: usize = 3;
+const WARM_UP: usize = 200;
+const ROUNDS: usize = 200;
+
+fn client() -> Result<Client, Error> {
+    let servers = Servers::start(NODES).expect("the loopback interface has free ports");
+    let mut config = Config::from_url(&servers.url())?;
+    config.flush_policy = FlushPolicy::Explicit;
+    Client::connect_with(config)
+}
+
+fn request<'a>(kind: Kind, args: &'a [Arg<'a>; 2]) -> Request<'a> {
+    match kind {
+        Kind::Set => Request::new("SET", Keys::FIRST, args),
+        Kind::Get => Request::new("GET", Keys::FIRST, &args[..1]).read_only(),
+    }
+}
+
+/// A value that is looked at where it lies: decoding it costs nothing.
+struct Expected;
+
+impl FromReply for Expected {
+    const EXPECTED: &'static str = "OK, or the value of the tests";
+
+    fn from_reply(reply: ReplyRef<'_>) -> panpipe::Result<Self> {
+        let bytes = reply.as_bytes().unwrap_or_default();
+        assert!(bytes == VALUE || bytes == b"OK", "{reply:?}");
+        Ok(Expected)
+    }
+}
+
+/// Runs `round` often enough to fill every buffer, then again and counts.
+fn allocations(mut round: impl FnMut() -> Result<(), Error>) -> Result<alloc::Allocations, Error> {
+    for _ in 0..WARM_UP {
+        round()?;
+    }
+    let (result, allocations) = alloc::during(|| (0..ROUNDS).try_for_each(|_| round()));
+    result.map(|()| allocations)
+}
+
+const NONE: alloc::Allocations = alloc::Allocations { count: 0, bytes: 0 };
+
+fn pipelines(kind: Kind, size: usize) -> Result<(), Error> {
+    let mut client = client()?;
+    let keys = keys(size);
+    let mut tickets: Vec<Ticket<Expected>> = Vec::with_capacity(size);
+    let seen = allocations(|| {
+        let mut pipeline = client.pipeline();
+        tickets.clear();
+        for key in &keys {
+            tickets.push(pipeline.request(request(kind, &[Arg::Bytes(key), Arg::Bytes(VALUE)])));
+        }
+        let replies = pipeline.flush()?;
+        tickets.iter().try_for_each(|&ticket| replies.get(ticket).map(|Expected| ()))
+    })?;
+    assert_eq!(seen, NONE, "{ROUNDS} flushes of {size} {}", kind.name());
+    Ok(())
+}
+
+#[test]
+fn pipelines_of_100_writes_allocate_nothing() -> Result<(), Error> {
+    pipelines(Kind::Set, 100)
+}
+
+#[test]
+fn pipelines_of_1000_writes_allocate_nothing() -> Result<(), Error> {
+    pipelines(Kind::Set, 1000)
+}
+
+#[test]
+fn pipelines_of_100_reads_allocate_nothing() -> Result<(), Error> {
+    pipelines(Kind::Get, 100)
+}
+
+#[test]
+fn pipelines_of_1000_reads_allocate_nothing() -> Result<(), Error> {
+    pipelines(Kind::Get, 1000)
+}
+
+#[test]
+fn a_pipeline_that_is_filled_again_allocates_nothing() -> Result<(), Error> {
+    let mut client = client()?;
+    let keys = keys(300);
+    let mut pipeline = client.pipeline();
+    let seen = allocations(|| {
+        for key in &keys {
+            let _ticket: Ticket<()> =
+                pipeline.request(request(Kind::Set, &[Arg::Bytes(key), Arg::Bytes(VALUE)]));
+        }
+        let replies = pipeline.flush()?;
+        assert!(replies.iter().all(|reply| reply.is_ok()));
+        Ok(())
+    })?;
+    assert_eq!(seen, NONE);
+    Ok(())
+}
+
+/// A flush that is larger than what one node is sent or read at a time.
+#[test]
+fn a_flush_over_the_write_quantum_allocates_nothing() -> Result<(), Error> {
+    let mut client = client()?;
+    let keys = keys(10_000);
+    let mut pipeline = client.pipeline();
+    let seen = allocations(|| {
+        for key in &keys {
+            let _ticket: Ticket<()> =
+                pipeline.request(request(Kind::Set, &[Arg::Bytes(key), Arg::Bytes(VALUE)]));
+        }
+        let replies = pipeline.flush()?;
+        assert!(replies.iter().all(|reply| reply.is_ok()));
+        Ok(())
+    })?;
+    assert_eq!(seen, NONE);
+    Ok(())
+}
+
+fn submit(client: &mut Client, kind: Kind, keys: &[[u8; KEY_BYTES]]) -> Result<(), Error> {
+    for (number, key) in keys.iter().enumerate() {
+        client.submit(request(kind, &[Arg::Bytes(key), Arg::Bytes(VALUE)]), number as u64)?;
+    }
+    client.flush();
+    Ok(())
+}
+
+fn events(kind: Kind) -> Result<(), Error> {
+    let mut client = client()?;
+    let keys = keys(500);
+    let seen = allocations(|| {
+        submit(&mut client, kind, &keys)?;
+        let mut missing = keys.len();
+        while missing > 0 {
+            client.wait(None)?;
+            while let Some(completion) = client.next_completion() {
+                Expected::from_reply(completion.result?)?;
+                missing -= 1;
+            }
+        }
+        Ok(())
+    })?;
+    assert_eq!(seen, NONE);
+    Ok(())
+}
+
+#[test]
+fn event_driven_writes_allocate_nothing() -> Result<(), Error> {
+    events(Kind::Set)
+}
+
+#[test]
+fn event_driven_reads_allocate_nothing() -> Result<(), Error> {
+    events(Kind::Get)
+}
+
+/// A window that never empties: results are taken while others are under way.
+#[test]
+fn a_window_that_is_kept_full_allocates_nothing() -> Result<(), Error> {
+    let mut client = client()?;
+    let keys = keys(400);
+    // The results that pile up while the host is busy elsewhere are bounded by the window; fill it once.
+    submit(&mut client, Kind::Get, &keys)?;
+    while client.stats().in_flight > 0 {
+        client.wait(None)?;
+    }
+    let seen = allocations(|| {
+        client.wait(Some(std::time::Duration::ZERO))?;
+        let mut taken = 0;
+        while let Some(completion) = client.next_completion() {
+            completion.result?;
+            taken += 1;
+        }
+        submit(&mut client, Kind::Get, &keys[..taken])
+    })?;
+    assert_eq!(seen, NONE);
+    Ok(())
+}
+
+fn calls<R: FromReply>(kind: Kind) -> Result<alloc::Allocations, Error> {
+    let mut client = client()?;
+    let key = keys(1)[0];
+    allocations(|| {
+        let args = [Arg::Bytes(&key), Arg::Bytes(VALUE)];
+        Commands::request::<R>(&mut client, request(kind, &args)).map(drop)
+    })
+}
+
+#[test]
+fn a_lone_write_allocates_nothing() -> Result<(), Error> {
+    assert_eq!(calls::<()>(Kind::Set)?, NONE);
+    Ok(())
+}
+
+#[test]
+fn a_lone_read_that_is_decoded_in_place_allocates_nothing() -> Result<(), Error> {
+    assert_eq!(calls::<Expected>(Kind::Get)?, NONE);
+    Ok(())
+}
+
+#[test]
+fn a_lone_read_into_an_owned_value_allocates_that_value_alone() -> Result<(), Error> {
+    let value = alloc::Allocations { count: ROUNDS as u64, bytes: (ROUNDS * VALUE.len()) as u64 };
+    assert_eq!(calls::<Vec<u8>>(Kind::Get)?, value);
+    assert_eq!(calls::<Option<String>>(Kind::Get)?, value);
+    Ok(())
+}
+
+#[test]
+fn a_raw_command_allocates_its_name_at_most() -> Result<(), Error> {
+    let mut client = client()?;
+    let key = keys(1)[0];
+    let seen = allocations(|| client.call::<()>(cmd("SET").key(key).arg(VALUE)))?;
+    assert!(seen.count <= ROUNDS as u64, "{seen:?}");
+    Ok(())
+}
