@@ -192,6 +192,9 @@ impl Link {
         self.queue.truncate(start);
         self.queue.append_all(kept.iter().map(|(_, bytes, was_flushed)| (bytes, *was_flushed)));
         self.in_flight.extend(kept.iter().map(|(entry, ..)| *entry));
+        if self.queue.unflushed_bytes() == 0 {
+            self.unflushed_commands = 0;
+        }
         taken
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Fence {
     pub(crate) not_before: Timestamp,
     /// Being opened by the view that is applied right now: its commands in flight are still being counted.
     pub(crate) opened_by_view: bool,
+    /// Sends since a command of the slot had its result last; what the delays grow with.
+    pub(crate) rounds: u32,
     /// When the first TRYAGAIN of an unbroken run came.
     pub(crate) tryagain_since: Option<Timestamp>,
 }
@@ -87,6 +89,7 @@ impl Fence {
             parked: VecDeque::new(),
             not_before: Timestamp::ZERO,
             opened_by_view: false,
+            rounds: 0,
             tryagain_since: None,
         }
     }

@@ -24,11 +24,20 @@ enum Verdict {
     /// Send it to this node once, behind ASKING.
     Ask { target: u16 },
     /// Wait, then ask again.
-    Later { delay_ms: u64 },
+    Later(Because),
     /// Redirected too often.
     GiveUp,
     /// It is the command's result.
     Final,
+}
+
+/// Why a command has to wait; each has its own pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Because {
+    TryAgain,
+    Unavailable,
+    Demoted,
+    Circular,
 }
 
 impl Engine {
@@ -115,11 +124,10 @@ impl Engine {
         if entry.hops >= self.config.hops_max {
             return Verdict::GiveUp;
         }
-        let attempt = u32::from(entry.hops) + 1;
         let Some(target) = self.redirect_target(row, redirect) else {
             // No usable address in it: the next view of the topology has to tell.
             self.request_refresh(None, now);
-            return Verdict::Later { delay_ms: retry::readonly_delay_ms(attempt, &mut self.rng) };
+            return Verdict::Later(Because::Demoted);
         };
         self.learn_owner(redirect.slot, target, now);
         self.request_refresh(Some(target), now);
@@ -128,7 +136,7 @@ impl Engine {
             if let Some(link) = self.links.get_mut(usize::from(row)) {
                 link.redial = true;
             }
-            return Verdict::Later { delay_ms: retry::moved_delay_ms(attempt + 2, &mut self.rng) };
+            return Verdict::Later(Because::Circular);
         }
         Verdict::Moved { target }
     }
@@ -146,22 +154,33 @@ impl Engine {
     }
 
     fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, text: &[u8], now: Timestamp) -> Verdict {
-        let attempt = u32::from(entry.hops) + 1;
-        let delay_ms = match code {
+        let because = match code {
             Code::TryAgain if !self.tryagain_budget(entry.slot, now) => return Verdict::Final,
-            Code::TryAgain => retry::tryagain_delay_ms(attempt, &mut self.rng),
-            Code::ClusterDown | Code::Loading | Code::MasterDown => {
-                retry::unavailable_delay_ms(attempt, &mut self.rng)
-            }
+            Code::TryAgain => Because::TryAgain,
+            Code::ClusterDown | Code::Loading | Code::MasterDown => Because::Unavailable,
             // A script may fail half-way with an error that it passes on; then it has run.
-            Code::ReadOnly if !is_from_script(text) => retry::readonly_delay_ms(attempt, &mut self.rng),
+            Code::ReadOnly if !is_from_script(text) => Because::Demoted,
             _ => return Verdict::Final,
         };
         self.count(row, |stats| stats.retries += 1);
-        if matches!(code, Code::ClusterDown | Code::ReadOnly) || (code == Code::Loading && attempt > 3) {
+        let persists = self.fences.get_mut(entry.slot).is_some_and(|fence| fence.rounds > 2);
+        if matches!(code, Code::ClusterDown | Code::ReadOnly) || (code == Code::Loading && persists) {
             self.request_refresh(None, now);
         }
-        Verdict::Later { delay_ms }
+        Verdict::Later(because)
+    }
+
+    /// How long the fence waits before it sends again; grows with the rounds it has made for nothing.
+    fn delay_ms(&mut self, slot: u16, verdict: Verdict) -> u64 {
+        let round = self.fences.get_mut(slot).map_or(0, |fence| fence.rounds) + 1;
+        match verdict {
+            Verdict::Moved { .. } => retry::moved_delay_ms(round, &mut self.rng),
+            Verdict::Later(Because::TryAgain) => retry::tryagain_delay_ms(round, &mut self.rng),
+            Verdict::Later(Because::Unavailable) => retry::unavailable_delay_ms(round, &mut self.rng),
+            Verdict::Later(Because::Demoted) => retry::readonly_delay_ms(round, &mut self.rng),
+            Verdict::Later(Because::Circular) => retry::moved_delay_ms(round + 2, &mut self.rng),
+            Verdict::Ask { .. } | Verdict::GiveUp | Verdict::Final => 0,
+        }
     }
 
     /// TRYAGAIN goes away when the migration has moved the missing key, or not before it ends: only the first is worth waiting for.
@@ -198,7 +217,8 @@ impl Engine {
         now: Timestamp,
     ) {
         let was_asked = entry.has(InFlight::ASKED);
-        entry.hops = entry.hops.saturating_add(1);
+        let redirect = matches!(verdict, Verdict::Moved { .. } | Verdict::Ask { .. });
+        entry.hops = entry.hops.saturating_add(u8::from(redirect));
         entry.flags &= !(InFlight::FENCED | InFlight::ASKED);
         if let Some(link) = self.links.get_mut(usize::from(row)).filter(|_| self.tracing.is_some()) {
             link.trace.redirects += 1;
@@ -217,25 +237,24 @@ impl Engine {
             let draining = self.count_sent(row, slot);
             self.fences.open(slot, draining);
         }
-        let (ask, delay_ms) = match verdict {
-            Verdict::Ask { target } => (Some(target), 0),
-            Verdict::Moved { .. } => (None, retry::moved_delay_ms(u32::from(entry.hops), &mut self.rng)),
+        let ask = match verdict {
+            Verdict::Ask { target } => Some(target),
             // TRYAGAIN from the importing node: it is asked again, not the source.
-            Verdict::Later { delay_ms } => (was_asked.then_some(row), delay_ms),
-            Verdict::GiveUp | Verdict::Final => (None, 0),
+            Verdict::Later(_) => was_asked.then_some(row),
+            _ => None,
         };
+        let delay_ms = self.delay_ms(slot, verdict);
         if let Some(fence) = self.fences.get_mut(slot) {
             match verdict {
                 Verdict::Ask { .. } => fence.hint = Hint::Rounds,
                 Verdict::Moved { .. } => fence.hint = Hint::Probe,
                 _ => {}
             }
-            if classify(text) == ServerReply::Code(Code::TryAgain) {
+            if verdict == Verdict::Later(Because::TryAgain) {
                 fence.tryagain_since.get_or_insert(now);
             }
             fence.not_before = now.after_ms(delay_ms);
         }
-        let redirect = matches!(verdict, Verdict::Moved { .. } | Verdict::Ask { .. });
         let rejection =
             Rejection { error: ServerError::from_bytes(text), node: self.node_name(row), redirect };
         self.fences.park(Parked { sequence, entry, bytes, ask, rejection: Some(Box::new(rejection)) });
@@ -250,7 +269,7 @@ impl Engine {
                 self.send_on(target, entry, bytes, now);
             }
             // `judge` answers Later for a command without a slot only where a MOVED had no usable address.
-            Verdict::Later { .. } | Verdict::GiveUp | Verdict::Final => {
+            Verdict::Later(_) | Verdict::GiveUp | Verdict::Final => {
                 self.fail_entry(&entry, Error::not_executed(ErrorKind::SlotNotServed { slot: 0 }));
                 self.drop_entry(&entry);
             }

@@ -252,6 +252,10 @@ impl Engine {
             self.ensure_link(row);
             if let Some(link) = self.links.get_mut(usize::from(row)) {
                 link.in_view = true;
+                // Its address may be news, and commands may be waiting for it.
+                if !link.in_flight.is_empty() {
+                    self.want_connection(row, now);
+                }
             }
         }
         self.note_view(now);

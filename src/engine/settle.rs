@@ -28,6 +28,7 @@ impl Engine {
         let Some(fence) = self.fences.get_mut(slot) else { return };
         fence.draining = fence.draining.saturating_sub(1);
         fence.tryagain_since = None;
+        fence.rounds = 0;
         if let Step::Probe { answered } = &mut fence.step {
             *answered = true;
         }
@@ -134,6 +135,7 @@ impl Engine {
         let Some(mut first) = self.fences.take_first(slot, |_| true) else { return };
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = Step::Probe { answered: false };
+            fence.rounds += 1;
             fence.draining = 1;
         }
         first.entry.flags |= InFlight::FENCED;
@@ -166,6 +168,7 @@ impl Engine {
     fn begin_leg(&mut self, slot: u16, commands: usize) {
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = Step::Leg;
+            fence.rounds += 1;
             fence.draining = commands as u32;
         }
     }
