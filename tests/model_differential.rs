@@ -155,6 +155,41 @@ fn random_commands_answer_alike_in_resp3() {
     traces(3);
 }
 
+/// Decimal numbers of all lengths, and some that fall on the borders of the 64-bit mantissa.
+fn decimal(random: &mut Random) -> String {
+    let borders =
+        ["18446744073709551616", "9223372036854775807", "36893488147419103232", "0.5", "1.5", "3", "-3"];
+    if random.one_in(4) {
+        return (*random.pick(&borders)).to_owned();
+    }
+    let sign = if random.one_in(3) { "-" } else { "" };
+    let digits = |random: &mut Random, count: usize| -> String {
+        (0..count).map(|_| char::from(b'0' + random.below(10) as u8)).collect()
+    };
+    let (whole, fraction) = (random.below(16), random.below(18));
+    format!("{sign}0{}.{}0", digits(random, whole), digits(random, fraction))
+}
+
+#[test]
+fn floating_point_sums_have_the_same_digits() {
+    for seed in seeds(&[1]) {
+        let mut pair = Pair::new(seed);
+        let mut random = Random::new(seed);
+        for _ in 0..100 {
+            let mut batch = Vec::new();
+            for _ in 0..20 {
+                batch.push(words(&format!("set {{a}}f {}", decimal(&mut random))));
+                batch.push(words(&format!("incrbyfloat {{a}}f {}", decimal(&mut random))));
+                batch.push(words(&format!("incrbyfloat {{a}}f {}", decimal(&mut random))));
+                batch.push(words(&format!("hincrbyfloat {{a}}h f {}", decimal(&mut random))));
+                batch.push(words(&format!("zincrby {{a}}z {} m", decimal(&mut random))));
+            }
+            pair.compare(&batch);
+        }
+        pair.assert_alike();
+    }
+}
+
 #[test]
 fn every_arity_and_every_key_position_answers_alike() {
     let mut pair = Pair::new(0);
