@@ -98,7 +98,7 @@ pub(crate) fn scan_in_pieces(
             }
             (verdict, result) => {
                 assert!(end >= useful_from, "an answer before the bytes it waited for");
-                assert_eq!(scanner_after(&mut scanner, &result), verdict, "a second answer differs");
+                assert_eq!(scanner_after(&mut scanner, &result, limits), verdict, "a second answer differs");
                 return verdict;
             }
         }
@@ -107,18 +107,20 @@ pub(crate) fn scan_in_pieces(
 }
 
 /// P5: after an error the scanner answers that error to anything; after a frame it is fresh.
-fn scanner_after(scanner: &mut Scanner, result: &Result<Scan, ProtocolError>) -> Verdict {
+fn scanner_after(
+    scanner: &mut Scanner,
+    result: &Result<Scan, ProtocolError>,
+    limits: FrameLimits,
+) -> Verdict {
     let pong = b"+PONG\r\n";
-    if result.is_ok() {
-        let fresh = Frame { len: pong.len(), attribute_len: 0, kind: FrameKind::Reply };
-        assert_eq!(scanner.scan(pong), Ok(Scan::Complete(fresh)));
-    } else {
+    let fresh = scan_whole(pong, limits);
+    if result.is_err() {
         for bytes in [&pong[..], b"", b"$-1\r\n", b"*"] {
             assert_eq!(&scanner.scan(bytes), result, "an error must stay");
         }
         scanner.reset();
-        assert!(scanner.scan(pong).is_ok(), "reset forgets the error");
     }
+    assert_eq!(self::verdict(&scanner.scan(pong)), fresh, "a new reply starts afresh");
     verdict(result)
 }
 
