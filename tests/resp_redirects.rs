@@ -12,7 +12,8 @@ fn redirects_are_data_unless_exact() {
     let named = RedirectHost::Named;
     let (name_253, name_254) = ("h".repeat(253), "h".repeat(254));
     let (fits, too_long) = (format!("1 {name_253}:1"), format!("1 {name_254}:1"));
-    let cases: Vec<(&[u8], Option<(u16, RedirectHost<'_>, u16)>)> = vec![
+    type Parts<'a> = (u16, RedirectHost<'a>, u16);
+    let cases: Vec<(&[u8], Option<Parts<'_>>)> = vec![
         (b"3999 127.0.0.1:6381", Some((3999, named("127.0.0.1"), 6381))),
         (b"3999 :6381", Some((3999, RedirectHost::Same, 6381))),
         (b"3999 ?:6381", Some((3999, RedirectHost::Unknown, 6381))),

@@ -93,7 +93,7 @@ impl Value {
             2 => Value::Integer(random.next() as i64 >> random.below(64)),
             3 => Value::Bulk(random.bytes(12)),
             4 => Value::Bulk(random.bytes(300)),
-            5 => Value::Null(*random.pick::<&str>(&["_\r\n", "$-1\r\n", "*-1\r\n"])),
+            5 => Value::Null(random.pick::<&str>(&["_\r\n", "$-1\r\n", "*-1\r\n"])),
             6 => Value::Double(match random.below(6) {
                 0 => f64::INFINITY,
                 1 => f64::NEG_INFINITY,

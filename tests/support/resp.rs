@@ -29,7 +29,7 @@ fn describe_value(reply: ReplyRef<'_>) -> String {
     assert_eq!(reply.as_bytes().is_some(), has_bytes);
     assert_eq!(reply.as_str(), reply.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()));
     assert_eq!(reply.to_bytes().as_deref(), reply.as_bytes());
-    assert_eq!(reply.is_empty(), reply.len() == 0);
+    assert_eq!(reply.is_empty(), reply.elements().next().is_none());
     match kind {
         ReplyKind::Status => format!("+{}", bytes(reply.as_bytes())),
         ReplyKind::Error => format!("-{}", bytes(reply.error())),
