@@ -130,4 +130,7 @@ fn bytes_that_no_scanner_accepted_answer_nothing() {
         assert_eq!(reply.pairs().count(), 0, "{junk:?}");
     }
     assert_eq!(view("*9\r\n:1\r\n:2").elements().count(), 1);
+    // A count that the bytes cannot hold is no size to reserve.
+    assert_eq!(view("*2147483647\r\n:1\r\n").len(), 1);
+    assert_eq!(view("%9223372036854775807\r\n").elements().len(), 0);
 }

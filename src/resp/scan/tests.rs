@@ -55,3 +55,15 @@ fn feeding_a_large_array_byte_by_byte_is_linear() {
     assert!(scanner.progress.work <= 2 * (bytes.len() + calls), "{} units of work", scanner.progress.work);
     assert_eq!(scanner.scan(&bytes), complete(bytes.len()));
 }
+
+#[test]
+fn feeding_a_long_line_byte_by_byte_is_linear() {
+    for tag in ["+", "(", ",", "*1\r\n-"] {
+        let bytes = format!("{tag}{}\r\n", "1".repeat(60_000));
+        let mut scanner = Scanner::new(FrameLimits::default());
+        for cut in 0..bytes.len() {
+            assert!(matches!(scanner.scan(&bytes.as_bytes()[..cut]), Ok(Scan::Incomplete { .. })));
+        }
+        assert!(scanner.progress.work <= 3 * bytes.len(), "{} units of work", scanner.progress.work);
+    }
+}
