@@ -29,4 +29,5 @@ pub mod prelude {
     pub use crate::config::{Config, Endpoint, Fanout, FlushPolicy};
     pub use crate::error::{Error, ErrorKind, Outcome};
     pub use crate::pipeline::{Pipeline, Replies, Ticket};
+    pub use crate::resp::FromReply;
 }

@@ -1,5 +1,5 @@
-//! The client's table of commands against real servers: names, `readonly` flags, key positions, and where the servers' own tips send
-//! what has no keys.
+//! The client's table of commands against real servers: names, `readonly` flags, key positions, and where the servers'
+//! own tips send what has no keys.
 //!
 //! Differences that are meant are listed here, each with its reason; every other difference fails.
 

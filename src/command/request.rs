@@ -55,7 +55,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A command whose keys are where `keys` says. One without keys needs a [`Request::route`].
     ///
-    /// Nothing is looked up: this is what the typed commands and what commands of modules stand on. [`cmd`](crate::cmd) finds the
+    /// Nothing is looked up: this is what the typed commands and what commands of modules stand on. [`cmd`](fn@crate::cmd) finds the
     /// keys, and refuses what would disturb the connection that others share (SUBSCRIBE, MULTI, …).
     pub fn new(name: &'a str, keys: Keys<'a>, args: &'a [Arg<'a>]) -> Self {
         Request {

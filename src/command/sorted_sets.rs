@@ -8,8 +8,8 @@ use crate::command::{Commands, Keys, Request};
 
 /// Sorted sets: members, each with a score, in the order of their scores (and where those are equal, of their bytes).
 ///
-/// A key that holds another type is a `WRONGTYPE` error of the server, and so is an empty list of members an error. Scores are
-/// doubles; the infinities are scores, NaN is an error.
+/// A key that holds another type is a `WRONGTYPE` error of the server; an empty list of members is an error too. Scores
+/// are doubles; the infinities are scores, NaN is an error.
 pub trait SortedSets: Commands {
     /// Sets the scores of members, and adds those that are new; answers how many are new.
     /// [ZADD](https://redis.io/docs/latest/commands/zadd/)
