@@ -1,6 +1,7 @@
 //! Arguments: anything byte-like or numeric.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::resp::encode::{self, WireBuf};
 
@@ -19,6 +20,9 @@ pub enum Arg<'a> {
     Float(f64),
 }
 
+/// Room for any number as a bulk string: the longest are doubles such as `-2.2250738585072014e-308`.
+type NumberBulk = SmallVec<[u8; 64]>;
+
 impl Arg<'_> {
     /// Bytes of the argument as a bulk string.
     pub(crate) fn wire_len(&self) -> usize {
@@ -26,12 +30,8 @@ impl Arg<'_> {
             Arg::Bytes(bytes) => encode::bulk_wire_len(bytes.len()),
             Arg::Shared(bytes) => encode::bulk_wire_len(bytes.len()),
             Arg::Integer(value) => encode::bulk_wire_len(encode::int_len(*value)),
-            Arg::Unsigned(value) => encode::bulk_wire_len(value.to_string().len()),
-            Arg::Float(value) => {
-                let mut text: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
-                encode::put_f64_bulk(&mut text, *value);
-                text.len()
-            }
+            Arg::Unsigned(value) => encode::bulk_wire_len(encode::u64_len(*value)),
+            Arg::Float(_) => self.number_bulk().len(),
         }
     }
 
@@ -45,7 +45,7 @@ impl Arg<'_> {
                 out.put(b"\r\n");
             }
             Arg::Integer(value) => encode::put_int_bulk(out, *value),
-            Arg::Unsigned(value) => encode::put_bulk(out, value.to_string().as_bytes()),
+            Arg::Unsigned(value) => encode::put_u64_bulk(out, *value),
             Arg::Float(value) => encode::put_f64_bulk(out, *value),
         }
     }
@@ -55,15 +55,22 @@ impl Arg<'_> {
         match self {
             Arg::Bytes(bytes) => read(bytes),
             Arg::Shared(bytes) => read(bytes),
-            Arg::Integer(value) => read(value.to_string().as_bytes()),
-            Arg::Unsigned(value) => read(value.to_string().as_bytes()),
-            Arg::Float(_) => {
-                let mut bulk: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
-                self.write(&mut bulk);
-                read(super::payload(&bulk))
-            }
+            Arg::Integer(_) | Arg::Unsigned(_) | Arg::Float(_) => read(payload(&self.number_bulk())),
         }
     }
+
+    /// A number in its wire form, on the stack.
+    fn number_bulk(&self) -> NumberBulk {
+        let mut bulk = NumberBulk::new();
+        self.write(&mut bulk);
+        bulk
+    }
+}
+
+/// The payload of a bulk string that we encoded ourselves.
+pub(crate) fn payload(bulk: &[u8]) -> &[u8] {
+    let start = bulk.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    bulk.get(start..bulk.len().saturating_sub(2)).unwrap_or_default()
 }
 
 /// Anything that can be an argument of a command.

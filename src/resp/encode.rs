@@ -76,6 +76,14 @@ pub fn put_int_bulk(out: &mut impl WireBuf, value: i64) {
     put_bulk(out, text.as_bytes());
 }
 
+/// An integer without sign as a word.
+#[inline]
+pub fn put_u64_bulk(out: &mut impl WireBuf, value: u64) {
+    let mut text = Text::new();
+    text.push_uint(value);
+    put_bulk(out, text.as_bytes());
+}
+
 /// A floating point number as a word, in a short text that reads back to the same number. Infinities are `inf`
 /// and `-inf`; NaN is `nan`, which servers refuse where they expect a number.
 pub fn put_f64_bulk(out: &mut impl WireBuf, value: f64) {
@@ -109,6 +117,12 @@ pub fn array_header_len(n: usize) -> usize {
 #[inline]
 pub fn int_len(value: i64) -> usize {
     digits(value.unsigned_abs()).saturating_add(usize::from(value < 0))
+}
+
+/// The characters of an integer without sign in decimal.
+#[inline]
+pub fn u64_len(value: u64) -> usize {
+    digits(value)
 }
 
 #[inline]
@@ -247,6 +261,11 @@ mod tests {
             put_int_bulk(&mut out, value);
             assert_eq!(out, bulk(value.to_string().as_bytes()));
             assert_eq!(int_len(value), value.to_string().len());
+            let value = value as u64;
+            let mut out = Vec::new();
+            put_u64_bulk(&mut out, value);
+            assert_eq!(out, bulk(value.to_string().as_bytes()));
+            assert_eq!(u64_len(value), value.to_string().len());
         }
     }
 

@@ -9,6 +9,9 @@ fn scalars_are_read_from_both_protocols() {
     read::<()>("+OK\r\n").unwrap();
     assert!(read::<bool>(":1\r\n").unwrap());
     assert!(!read::<bool>("#f\r\n").unwrap());
+    assert!(read::<bool>("+OK\r\n").unwrap());
+    assert!(!read::<bool>("$-1\r\n").unwrap());
+    assert!(!read::<bool>("_\r\n").unwrap());
     assert_eq!(read::<i64>(":-5\r\n").unwrap(), -5);
     assert_eq!(read::<i64>("$2\r\n-5\r\n").unwrap(), -5);
     assert_eq!(read::<u64>("$20\r\n18446744073709551615\r\n").unwrap(), u64::MAX);
