@@ -1,0 +1,225 @@
+//! The data of one node: keys with a value and an expiry, grouped by hash slot.
+//!
+//! Knows types, expiry against the time it is given, and how many keys a slot has; refuses to know about clusters and
+//! sessions. Invariants: no aggregate is ever empty, `len` is the number of stored keys, and equal histories give
+//! equal iteration orders (so a replica that replays its primary's writes has the same content).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::reply::{CommandError, WRONG_TYPE};
+use super::slot_of;
+use super::sorted_set::SortedSet;
+
+/// What a key holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    String(Vec<u8>),
+    List(VecDeque<Vec<u8>>),
+    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    Set(BTreeSet<Vec<u8>>),
+    SortedSet(SortedSet),
+}
+
+impl Value {
+    /// The name `TYPE` gives it.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Value::String(_) => "string",
+            Value::List(_) => "list",
+            Value::Hash(_) => "hash",
+            Value::Set(_) => "set",
+            Value::SortedSet(_) => "zset",
+        }
+    }
+
+    fn is_empty_aggregate(&self) -> bool {
+        match self {
+            Value::String(_) => false,
+            Value::List(list) => list.is_empty(),
+            Value::Hash(hash) => hash.is_empty(),
+            Value::Set(set) => set.is_empty(),
+            Value::SortedSet(set) => set.is_empty(),
+        }
+    }
+}
+
+/// A value with the time at which it ceases to exist.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    pub(crate) expires_at_ms: Option<i64>,
+}
+
+/// One node's keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyspace {
+    slots: Vec<BTreeMap<Vec<u8>, Entry>>,
+    len: usize,
+    /// The time of the command that is running.
+    now_ms: i64,
+    /// Counts changes: a command that leaves it alone has written nothing.
+    changes: u64,
+}
+
+/// Typed access: `$read` finds an existing value, `$create` makes an empty one where there is none.
+macro_rules! typed_access {
+    ($read:ident, $create:ident, $variant:ident, $type:ty) => {
+        pub(crate) fn $read(&mut self, key: &[u8]) -> Result<Option<&mut $type>, CommandError> {
+            match self.entry(key) {
+                None => Ok(None),
+                Some(Entry { value: Value::$variant(value), .. }) => Ok(Some(value)),
+                Some(_) => Err(WRONG_TYPE),
+            }
+        }
+
+        pub(crate) fn $create(&mut self, key: &[u8]) -> Result<&mut $type, CommandError> {
+            if !self.contains(key) {
+                self.insert(key, Value::$variant(<$type>::default()), None);
+            }
+            match self.entry(key) {
+                Some(Entry { value: Value::$variant(value), .. }) => Ok(value),
+                _ => Err(WRONG_TYPE),
+            }
+        }
+    };
+}
+
+impl Keyspace {
+    pub(crate) fn new() -> Self {
+        let slots = (0..super::SLOT_COUNT).map(|_| BTreeMap::new()).collect();
+        Keyspace { slots, len: 0, now_ms: 0, changes: 0 }
+    }
+
+    typed_access!(string, string_or_new, String, Vec<u8>);
+    typed_access!(list, list_or_new, List, VecDeque<Vec<u8>>);
+    typed_access!(hash, hash_or_new, Hash, BTreeMap<Vec<u8>, Vec<u8>>);
+    typed_access!(members, members_or_new, Set, BTreeSet<Vec<u8>>);
+    typed_access!(sorted_set, sorted_set_or_new, SortedSet, SortedSet);
+
+    /// Sets the time that expiry is judged by from here on.
+    pub(crate) fn set_time(&mut self, now_ms: u64) {
+        self.now_ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Says that the running command has changed something.
+    pub(crate) fn changed(&mut self) {
+        self.changes += 1;
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The stored keys. Expired ones count until they are touched, as on the server.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The live entry of a key. One whose time has come is removed here: expiry is lazy.
+    pub(crate) fn entry(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        let slot = &mut self.slots[usize::from(slot_of(key))];
+        let expired = slot.get(key)?.expires_at_ms.is_some_and(|at| at <= self.now_ms);
+        if expired {
+            slot.remove(key);
+            self.len -= 1;
+            return None;
+        }
+        slot.get_mut(key)
+    }
+
+    pub(crate) fn contains(&mut self, key: &[u8]) -> bool {
+        self.entry(key).is_some()
+    }
+
+    /// Stores a value in place of whatever was there.
+    pub(crate) fn insert(&mut self, key: &[u8], value: Value, expires_at_ms: Option<i64>) {
+        let slot = &mut self.slots[usize::from(slot_of(key))];
+        if slot.insert(key.to_vec(), Entry { value, expires_at_ms }).is_none() {
+            self.len += 1;
+        }
+    }
+
+    /// Takes a live entry out.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        self.entry(key)?;
+        self.len -= 1;
+        self.slots[usize::from(slot_of(key))].remove(key)
+    }
+
+    /// Removes the key when its aggregate has lost its last element.
+    pub(crate) fn remove_if_empty(&mut self, key: &[u8]) {
+        if self.entry(key).is_some_and(|entry| entry.value.is_empty_aggregate()) {
+            self.remove(key);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.slots.iter_mut().for_each(BTreeMap::clear);
+        self.len = 0;
+    }
+
+    pub(crate) fn clear_slot(&mut self, slot: u16) {
+        let slot = &mut self.slots[usize::from(slot)];
+        self.len -= slot.len();
+        slot.clear();
+    }
+
+    /// The stored keys of a slot in order.
+    pub(crate) fn keys_in_slot(&self, slot: u16) -> impl Iterator<Item = &[u8]> {
+        self.slots[usize::from(slot)].keys().map(Vec::as_slice)
+    }
+
+    pub(crate) fn count_in_slot(&self, slot: u16) -> usize {
+        self.slots[usize::from(slot)].len()
+    }
+
+    /// The live keys of a slot in order.
+    pub(crate) fn live_in_slot(&self, slot: u16) -> impl Iterator<Item = (&[u8], &Entry)> {
+        let now_ms = self.now_ms;
+        let live = move |entry: &Entry| entry.expires_at_ms.is_none_or(|at| at > now_ms);
+        let entries = self.slots[usize::from(slot)].iter();
+        entries.filter(move |(_, entry)| live(entry)).map(|(key, entry)| (key.as_slice(), entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_key_is_gone_at_its_time() {
+        let mut keys = Keyspace::new();
+        keys.insert(b"k", Value::String(b"v".to_vec()), Some(100));
+        keys.set_time(99);
+        assert!(keys.contains(b"k"));
+        keys.set_time(100);
+        assert_eq!(keys.len(), 1);
+        assert!(!keys.contains(b"k"));
+        assert_eq!(keys.len(), 0);
+    }
+
+    #[test]
+    fn the_wrong_type_is_refused_and_nothing_is_created() {
+        let mut keys = Keyspace::new();
+        keys.insert(b"k", Value::String(b"v".to_vec()), None);
+        assert_eq!(keys.list(b"k"), Err(WRONG_TYPE));
+        assert_eq!(keys.list_or_new(b"k"), Err(WRONG_TYPE));
+        assert_eq!(keys.hash(b"other"), Ok(None));
+        assert_eq!(keys.len(), 1);
+    }
+
+    #[test]
+    fn an_empty_aggregate_does_not_exist() {
+        let mut keys = Keyspace::new();
+        keys.list_or_new(b"l").unwrap().push_back(b"x".to_vec());
+        keys.remove_if_empty(b"l");
+        assert!(keys.contains(b"l"));
+        keys.list(b"l").unwrap().unwrap().clear();
+        keys.remove_if_empty(b"l");
+        assert_eq!(keys.len(), 0);
+    }
+}

@@ -1,0 +1,194 @@
+//! The model behind real sockets: what a client on the wire sees.
+
+#![cfg(feature = "testkit")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use panpipe::testkit::EmbeddedCluster;
+
+/// A connection that sends words and reads a known number of bytes.
+struct Wire(TcpStream);
+
+impl Wire {
+    fn open(cluster: &EmbeddedCluster, node: usize) -> Wire {
+        let stream = TcpStream::connect(cluster.addresses()[node]).expect("the node listens");
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+        stream.set_nodelay(true).expect("the option exists");
+        Wire(stream)
+    }
+
+    fn send(&mut self, lines: &[&str]) {
+        let mut bytes = Vec::new();
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            bytes.extend(format!("*{}\r\n", words.len()).into_bytes());
+            words.iter().for_each(|word| bytes.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes()));
+        }
+        self.0.write_all(&bytes).expect("the server reads");
+    }
+
+    #[track_caller]
+    fn expect(&mut self, answer: &str) {
+        let mut read = vec![0; answer.len()];
+        self.0.read_exact(&mut read).expect("the server answers");
+        assert_eq!(String::from_utf8_lossy(&read), answer);
+    }
+
+    fn is_silent(&mut self) -> bool {
+        self.0.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout can be set");
+        let read = self.0.read(&mut [0]);
+        self.0.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+        matches!(read, Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+
+    fn is_ended(&mut self) -> bool {
+        !matches!(self.0.read(&mut [0]), Ok(1..))
+    }
+}
+
+#[test]
+fn a_slot_moves_under_a_client() {
+    let cluster = EmbeddedCluster::builder().primaries(2).start().expect("sockets");
+    let mut first = Wire::open(&cluster, 0);
+    let port = cluster.addresses()[1].port();
+    first.send(&["SET bar 1", "GET bar", "GET foo"]);
+    first.expect(&format!("+OK\r\n$1\r\n1\r\n-MOVED 12182 127.0.0.1:{port}\r\n"));
+    cluster.with(|model| model.move_slot(5061, 1));
+    first.send(&["GET bar"]);
+    first.expect(&format!("-MOVED 5061 127.0.0.1:{port}\r\n"));
+    let mut second = Wire::open(&cluster, 1);
+    second.send(&["GET bar"]);
+    second.expect("$1\r\n1\r\n");
+}
+
+#[test]
+fn a_dead_node_refuses_and_comes_back_on_its_port() {
+    let cluster = EmbeddedCluster::builder().primaries(1).start().expect("sockets");
+    let mut wire = Wire::open(&cluster, 0);
+    wire.send(&["SET k v"]);
+    wire.expect("+OK\r\n");
+    let address = cluster.addresses()[0];
+    cluster.kill(0);
+    assert!(wire.is_ended());
+    assert!(TcpStream::connect(address).is_err());
+    cluster.restart(0);
+    assert_eq!(cluster.addresses()[0], address);
+    let mut wire = Wire::open(&cluster, 0);
+    wire.send(&["GET k"]);
+    wire.expect("$1\r\nv\r\n");
+}
+
+#[test]
+fn a_frozen_node_accepts_and_answers_later() {
+    let cluster = EmbeddedCluster::builder().primaries(1).start().expect("sockets");
+    let mut before = Wire::open(&cluster, 0);
+    before.send(&["PING"]);
+    before.expect("+PONG\r\n");
+    cluster.freeze(0);
+    let mut during = Wire::open(&cluster, 0);
+    before.send(&["ECHO a"]);
+    during.send(&["ECHO b"]);
+    assert!(before.is_silent());
+    assert!(during.is_silent());
+    cluster.thaw(0);
+    before.expect("$1\r\na\r\n");
+    during.expect("$1\r\nb\r\n");
+}
+
+#[test]
+fn a_delay_is_paid_once_by_what_arrives_together_and_by_all_connections_at_once() {
+    let cluster = EmbeddedCluster::builder().primaries(1).delay_ms(150).start().expect("sockets");
+    let mut wires: Vec<Wire> = (0..8).map(|_| Wire::open(&cluster, 0)).collect();
+    let start = Instant::now();
+    for wire in &mut wires {
+        wire.send(&["PING", "PING"]);
+    }
+    // A second chunk in the middle of the delay of the first is late by its own delay only.
+    std::thread::sleep(Duration::from_millis(75));
+    wires[0].send(&["ECHO x"]);
+    for wire in &mut wires {
+        wire.expect("+PONG\r\n+PONG\r\n");
+    }
+    let first = start.elapsed();
+    wires[0].expect("$1\r\nx\r\n");
+    let second = start.elapsed();
+    assert!(first >= Duration::from_millis(150), "{first:?}");
+    assert!(first < Duration::from_millis(290), "{first:?}");
+    assert!(second >= Duration::from_millis(225), "{second:?}");
+    assert!(second < Duration::from_millis(299), "{second:?}");
+    cluster.set_delay_ms(0, 0);
+    wires[1].send(&["PING"]);
+    wires[1].expect("+PONG\r\n");
+}
+
+#[test]
+fn a_node_that_joins_listens() {
+    let cluster = EmbeddedCluster::builder().primaries(1).start().expect("sockets");
+    let node = cluster.add_node();
+    cluster.with(|model| model.move_slot(12182, node));
+    let mut wire = Wire::open(&cluster, node);
+    wire.send(&["SET foo v"]);
+    wire.expect("+OK\r\n");
+    cluster.with(|model| model.remove_node(node));
+    assert!(wire.is_ended());
+    assert_eq!(cluster.addresses().len(), 1);
+}
+
+#[test]
+fn a_full_node_says_so_and_closes() {
+    let builder = EmbeddedCluster::builder().primaries(1).configure(|config| config.clients_max = 1);
+    let cluster = builder.start().expect("sockets");
+    let mut first = Wire::open(&cluster, 0);
+    first.send(&["PING"]);
+    first.expect("+PONG\r\n");
+    let mut second = Wire::open(&cluster, 0);
+    second.expect("-ERR max number of clients reached\r\n");
+    assert!(second.is_ended());
+    first.send(&["QUIT"]);
+    first.expect("+OK\r\n");
+    assert!(first.is_ended());
+}
+
+#[test]
+fn another_session_kills_a_connection() {
+    let cluster = EmbeddedCluster::builder().primaries(1).start().expect("sockets");
+    let (mut first, mut second) = (Wire::open(&cluster, 0), Wire::open(&cluster, 0));
+    first.send(&["CLIENT ID"]);
+    first.expect(":1\r\n");
+    second.send(&["CLIENT KILL ID 1", "CLIENT KILL ID 1"]);
+    second.expect(":1\r\n:0\r\n");
+    assert!(first.is_ended());
+}
+
+#[test]
+fn dropping_the_cluster_ends_everything_quickly() {
+    let cluster =
+        EmbeddedCluster::builder().primaries(3).replicas(1).delay_ms(60_000).start().expect("sockets");
+    let mut wires: Vec<Wire> = (0..6).map(|node| Wire::open(&cluster, node)).collect();
+    wires.iter_mut().for_each(|wire| wire.send(&["PING"]));
+    cluster.freeze(1);
+    std::thread::sleep(Duration::from_millis(50));
+    let start = Instant::now();
+    drop(cluster);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(wires.iter_mut().all(Wire::is_ended));
+}
+
+/// Run by hand: `cargo test --release --features testkit --test embedded_cluster -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn throughput() {
+    const BATCHES: usize = 2000;
+    let cluster = EmbeddedCluster::builder().primaries(1).replicas(1).start().expect("sockets");
+    let mut wire = Wire::open(&cluster, 0);
+    let lines: Vec<String> = (0..500).map(|i| format!("SET key:{i} value:{i}")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let start = Instant::now();
+    for _ in 0..BATCHES {
+        wire.send(&lines);
+        wire.expect(&"+OK\r\n".repeat(500));
+    }
+    println!("{:.0} SET per second", 500.0 * BATCHES as f64 / start.elapsed().as_secs_f64());
+}
