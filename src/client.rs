@@ -67,7 +67,9 @@ impl Client<Mio> {
     /// # Errors
     /// `Io` where the system gives no more descriptors.
     pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
-        self.prepare_to_sleep();
+        let made = self.transport.make_pollable();
+        made.map_err(|error| io_error("cannot make the pollable descriptor", &error))?;
+        self.arm(self.engine.has_completions());
         self.transport.pollable().map_err(|error| io_error("cannot make the pollable descriptor", &error))
     }
 }
@@ -97,23 +99,20 @@ impl<T: Transport> Client<T> {
                 return Err(failure);
             }
             if self.transport.now() >= deadline {
-                let what = match self.engine.last_refresh_failure() {
-                    Some(reason) => format!(
-                        "no usable view of the cluster after {waited_ms} ms; the last answer: {reason}"
-                    ),
-                    None => format!("none of the given addresses answered within {waited_ms} ms"),
-                };
-                return Err(Error::config(what));
+                let reason =
+                    self.engine.last_refresh_failure().unwrap_or("none of the given addresses answered");
+                return Err(Error::not_executed(ErrorKind::NoTopology {
+                    waited_ms,
+                    reason: reason.to_owned(),
+                }));
             }
             self.step(Some(deadline))?;
         }
         let holes = self.engine.uncovered_slots();
         if self.engine.config().require_full_coverage && !holes.is_empty() {
             let holes: Vec<String> = holes.iter().map(|(start, end)| format!("{start}-{end}")).collect();
-            return Err(Error::config(format!(
-                "slots without a node: {} (require_full_coverage is set)",
-                holes.join(", ")
-            )));
+            let reason = format!("slots without a node: {} (require_full_coverage is set)", holes.join(", "));
+            return Err(Error::not_executed(ErrorKind::NoTopology { waited_ms: 0, reason }));
         }
         Ok(())
     }
@@ -156,6 +155,8 @@ impl<T: Transport> Client<T> {
         while !self.engine.is_complete(batch) {
             self.step(None)?;
         }
+        // Results of the event-driven use may have arrived on the way.
+        self.arm(self.engine.has_completions());
         Ok(())
     }
 
@@ -244,6 +245,7 @@ impl<T: Transport> Client<T> {
     pub fn flush(&mut self) {
         self.engine.flush();
         self.pump();
+        self.arm(false);
     }
 
     /// Does what can be done without waiting; answers how much that was. Call it until it answers 0, then wait for the descriptor or
@@ -264,7 +266,7 @@ impl<T: Transport> Client<T> {
                 break;
             }
         }
-        self.prepare_to_sleep();
+        self.arm(false);
         Ok(work)
     }
 
@@ -313,10 +315,11 @@ impl<T: Transport> Client<T> {
         Some(Instant::now() + due.since(self.transport.now()))
     }
 
-    /// Arms the pollable descriptor, where there is one.
-    fn prepare_to_sleep(&mut self) {
-        let due = self.engine.poll_timeout();
-        self.transport.arm(due, false);
+    /// Sees to it that the pollable descriptor, where somebody watches it, becomes readable for deadlines and for work that is left.
+    fn arm(&mut self, work_left: bool) {
+        if self.transport.is_pollable() {
+            self.transport.arm(self.engine.poll_timeout(), work_left);
+        }
     }
 
     // Getters.

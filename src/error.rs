@@ -153,12 +153,12 @@ pub enum ErrorKind {
         /// How long it had, in milliseconds.
         waited_ms: u64,
     },
-    /// A host name could not be resolved.
-    #[error("cannot resolve {host}: {reason}")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// Why.
+    /// No usable view of the cluster.
+    #[error("no usable view of the cluster (waited {waited_ms} ms): {reason}")]
+    NoTopology {
+        /// How long it was tried, in milliseconds.
+        waited_ms: u64,
+        /// What the last node said, or which slots are missing.
         reason: String,
     },
     /// The server refused the credentials.

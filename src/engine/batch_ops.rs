@@ -1,6 +1,6 @@
 //! What a pipeline asks of its batch besides submitting: deadline, timeline, taking back, and cancelling single commands.
 
-use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
+use crate::engine::in_flight::{InFlight, STREAM};
 use crate::engine::submit::BatchId;
 use crate::engine::time::Timestamp;
 use crate::engine::timeline::{NodeTrace, Timeline};
@@ -35,27 +35,16 @@ impl Engine {
 
     /// Takes unsent and parked commands out of the engine; nobody hears of them.
     fn take_back(&mut self, wanted: impl Fn(&InFlight) -> bool) {
-        for row in 0..self.links.len() {
-            let taken = self
-                .links
-                .get_mut(row)
-                .map(|link| link.take_unsent(|entry| wanted(entry) && !entry.has(InFlight::ASKED)));
-            for (entry, _) in taken.unwrap_or_default() {
-                self.queued_bytes -= u64::from(entry.len);
+        for row in 0..self.links.len() as u16 {
+            for entry in self.remove_unsent(row, &wanted) {
                 self.drop_entry(&entry);
-                self.after_terminal(&entry);
             }
         }
         for slot in self.fences.slots() {
             for parked in self.fences.take_all(slot, |parked| wanted(&parked.entry)) {
                 self.drop_entry(&parked.entry);
             }
-            // An empty fence is lifted when its last reply comes, or by its timer.
-            if let Some(fence) = self.fences.get_mut(slot) {
-                if fence.parked.is_empty() && fence.draining == 0 {
-                    self.fences.lift(slot);
-                }
-            }
+            self.fences.wake(slot);
         }
     }
 
@@ -87,24 +76,12 @@ impl Engine {
         true
     }
 
-    /// Takes one unsent command back. It is on the owner of its slot, or, without a slot, anywhere.
+    /// Takes one unsent command back. It is nearly always on the owner of its slot.
     fn take_one_unsent(&mut self, slot: u16, is_it: impl Fn(&InFlight) -> bool) -> bool {
-        let rows = match self.slots.owner(slot) {
-            Some(row) if slot != NO_SLOT => usize::from(row)..usize::from(row) + 1,
-            _ => 0..self.links.len(),
-        };
-        for row in rows {
-            let taken = self
-                .links
-                .get_mut(row)
-                .map(|link| link.take_unsent(|entry| is_it(entry) && !entry.has(InFlight::ASKED)));
-            if let Some((entry, _)) = taken.unwrap_or_default().first() {
-                self.queued_bytes -= u64::from(entry.len);
-                self.after_terminal(entry);
-                return true;
-            }
-        }
-        false
+        let owner = self.slots.owner(slot);
+        let others = (0..self.links.len() as u16).filter(|&row| Some(row) != owner);
+        let rows: Vec<u16> = owner.into_iter().chain(others).collect();
+        rows.into_iter().any(|row| !self.remove_unsent(row, &is_it).is_empty())
     }
 
     /// Whether a command of the event-driven use has no result yet.

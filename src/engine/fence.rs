@@ -55,10 +55,12 @@ pub(crate) enum Hint {
 pub(crate) enum Step {
     /// Replies to commands that were in flight when the fence was opened.
     Drain,
-    /// The reply to the one command sent ahead; `answered` once it ran.
-    Probe { answered: bool },
-    /// The replies to one leg of a round.
-    Leg,
+    /// The reply to the one command sent ahead; `accepted` once this node took it.
+    Probe { row: u16, accepted: bool },
+    /// The replies of the source; `refused` once one of them was not the command's result.
+    SourceLeg { refused: bool },
+    /// The replies of the target.
+    TargetLeg,
     /// `Fence::not_before`, or news of the topology.
     Wait,
 }
@@ -68,12 +70,12 @@ pub(crate) enum Step {
 pub(crate) struct Fence {
     pub(crate) step: Step,
     pub(crate) hint: Hint,
-    /// Commands of the slot in flight whose replies the fence waits for.
+    /// Entries in flight with the flag `FENCED`: what the fence waits for.
     pub(crate) draining: u32,
     pub(crate) parked: VecDeque<Parked>,
     pub(crate) not_before: Timestamp,
-    /// Being opened by the view that is applied right now: its commands in flight are still being counted.
-    pub(crate) opened_by_view: bool,
+    /// Sends since a command of the slot had its result last; what the delays grow with.
+    pub(crate) rounds: u32,
     /// When the first TRYAGAIN of an unbroken run came.
     pub(crate) tryagain_since: Option<Timestamp>,
 }
@@ -86,7 +88,7 @@ impl Fence {
             draining,
             parked: VecDeque::new(),
             not_before: Timestamp::ZERO,
-            opened_by_view: false,
+            rounds: 0,
             tryagain_since: None,
         }
     }
@@ -208,6 +210,10 @@ impl Fences {
     /// Marks a slot to be looked at.
     pub(crate) fn wake(&mut self, slot: u16) {
         self.ready.push(slot);
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     pub(crate) fn next_ready(&mut self) -> Option<u16> {

@@ -295,12 +295,19 @@ impl Engine {
             self.links.push(Link::new(None, &self.config));
         }
         let announced = self.nodes.get(row).and_then(|node| node.endpoint().cloned());
+        let announced = announced.filter(|endpoint| self.may_contact(endpoint));
         if let (Some(link), Some(announced)) = (self.links.get_mut(usize::from(row)), announced) {
             link.endpoint = Some(match &self.config.address_map {
                 Some(map) => map(&announced),
                 None => announced,
             });
         }
+    }
+
+    /// Whether this address may be connected to, and sent credentials.
+    fn may_contact(&self, endpoint: &Endpoint) -> bool {
+        let accepted = self.config.accept_node.as_ref().is_none_or(|accept| accept(endpoint));
+        accepted || self.config.seeds.contains(endpoint)
     }
 
     /// Hands a node to the transport.

@@ -7,7 +7,7 @@
 use crate::config::Endpoint;
 use crate::engine::Engine;
 use crate::engine::fence::{Hint, Parked, Rejection};
-use crate::engine::in_flight::{ASKING, InFlight, NO_SLOT, REFRESH};
+use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::lifecycle::LostBecause;
 use crate::engine::retry;
 use crate::engine::send_queue::CommandBytes;
@@ -24,11 +24,20 @@ enum Verdict {
     /// Send it to this node once, behind ASKING.
     Ask { target: u16 },
     /// Wait, then ask again.
-    Later { delay_ms: u64 },
+    Later(Because),
     /// Redirected too often.
     GiveUp,
     /// It is the command's result.
     Final,
+}
+
+/// Why a command has to wait; each has its own pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Because {
+    TryAgain,
+    Unavailable,
+    Demoted,
+    Circular,
 }
 
 impl Engine {
@@ -42,33 +51,24 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), LostBecause> {
         let reply = classify(text);
-        let bytes = self.front_bytes(row, &entry);
-        self.pop_answered(row);
-        match entry.batch {
-            REFRESH => {
-                self.refresh_failed(row, entry.index, &ServerError::from_bytes(text).to_string(), now);
-                return Ok(());
-            }
-            // The command behind it will be redirected back to the owner and find its way again.
-            ASKING => return Ok(()),
-            _ => {}
+        if entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED) {
+            // The command behind it will be redirected back to the owner, and find its way again.
+            self.asking_answered(row);
+            return Ok(());
         }
-        let follow = self.is_wanted(&entry) && self.follows_redirects(&entry);
-        match if follow { self.judge(row, &entry, reply, text, now) } else { Verdict::Final } {
-            Verdict::Final => {
-                self.deliver_error(row, &entry, text, outcome_of(reply, text));
-                self.after_terminal(&entry);
+        if let ServerReply::Moved(redirect) = reply {
+            self.note_moved(row, &entry, redirect, now);
+        }
+        if entry.batch == REFRESH {
+            self.pop_answered(row);
+            self.refresh_failed(row, entry.index, &ServerError::from_bytes(text).to_string(), now);
+        } else {
+            let follow = self.is_wanted(&entry) && self.follows_redirects(&entry);
+            match if follow { self.judge(row, &entry, reply, text, now) } else { Verdict::Final } {
+                Verdict::Final => self.end_with_error(row, &entry, reply, text),
+                Verdict::GiveUp => self.give_up_redirects(row, &entry, text),
+                verdict => self.hold_back(row, entry, verdict, text, now),
             }
-            Verdict::GiveUp => {
-                let hops = u32::from(entry.hops);
-                let last = ServerError::from_bytes(text).to_string();
-                let error =
-                    Error::not_executed(ErrorKind::Redirects { hops, last }).at_node(self.node_name(row));
-                self.fail_entry(&entry, error.with_counts(hops + 1, hops));
-                self.drop_entry(&entry);
-                self.after_terminal(&entry);
-            }
-            verdict => self.hold_back(row, entry, bytes, verdict, text, now),
         }
         match reply {
             // The handshake's credentials no longer hold; whatever is in flight will hear the same.
@@ -79,11 +79,48 @@ impl Engine {
         }
     }
 
+    /// The error is the command's result.
+    fn end_with_error(&mut self, row: u16, entry: &InFlight, reply: ServerReply<'_>, text: &[u8]) {
+        self.pop_answered(row);
+        self.deliver_error(row, entry, text, outcome_of(reply, text));
+        self.uncount(entry, serves_the_slot(reply));
+    }
+
+    fn give_up_redirects(&mut self, row: u16, entry: &InFlight, text: &[u8]) {
+        self.pop_answered(row);
+        let hops = u32::from(entry.hops);
+        let last = ServerError::from_bytes(text).to_string();
+        let error = Error::not_executed(ErrorKind::Redirects { hops, last }).at_node(self.node_name(row));
+        self.fail_entry(entry, error.with_counts(hops + 1, hops));
+        self.drop_entry(entry);
+        self.uncount(entry, false);
+    }
+
+    /// A MOVED teaches where a slot is, whatever becomes of its command. Only about the command's own slot is it believed at once: the
+    /// fence that keeps the order is that slot's.
+    fn note_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) {
+        let target = self.redirect_target(row, redirect);
+        if let Some(target) = target.filter(|_| redirect.slot == entry.slot) {
+            self.learn_owner(redirect.slot, target, now);
+        }
+        self.request_refresh(target, now);
+    }
+
+    /// The bytes of the command at the front, without ASKING.
     fn front_bytes(&mut self, row: u16, entry: &InFlight) -> CommandBytes {
         self.links.get_mut(usize::from(row)).map_or_else(CommandBytes::new, |link| {
-            let start = link.queue.acked();
-            link.queue.share(start, u64::from(entry.len))
+            let asking = entry.asking_len();
+            let start = link.queue.acked() + u64::from(asking);
+            link.queue.share(start, u64::from(entry.len - asking))
         })
+    }
+
+    /// The first of the two replies to a command behind ASKING has come.
+    pub(crate) fn asking_answered(&mut self, row: u16) {
+        if let Some(front) = self.links.get_mut(usize::from(row)).and_then(|link| link.in_flight.front_mut())
+        {
+            front.flags |= InFlight::ASKING_ANSWERED;
+        }
     }
 
     fn count(&mut self, row: u16, count: impl FnOnce(&mut NodeStats)) {
@@ -102,33 +139,30 @@ impl Engine {
         now: Timestamp,
     ) -> Verdict {
         match reply {
-            ServerReply::Moved(redirect) => self.judge_moved(row, entry, redirect, now),
+            _ if is_from_script(text) => Verdict::Final,
+            ServerReply::Moved(redirect) => self.judge_moved(row, entry, redirect),
             ServerReply::Ask(redirect) => self.judge_ask(row, entry, redirect, now),
             // Without a slot there is no fence to wait in: the caller hears it at once, and knows that it did not run.
             ServerReply::Code(_) if entry.slot == NO_SLOT => Verdict::Final,
-            ServerReply::Code(code) => self.judge_code(row, entry, code, text, now),
+            ServerReply::Code(code) => self.judge_code(row, entry, code, now),
         }
     }
 
-    fn judge_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) -> Verdict {
+    fn judge_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>) -> Verdict {
         self.count(row, |stats| stats.moved += 1);
         if entry.hops >= self.config.hops_max {
             return Verdict::GiveUp;
         }
-        let attempt = u32::from(entry.hops) + 1;
+        // Without a usable address the next view of the topology has to tell.
         let Some(target) = self.redirect_target(row, redirect) else {
-            // No usable address in it: the next view of the topology has to tell.
-            self.request_refresh(None, now);
-            return Verdict::Later { delay_ms: retry::readonly_delay_ms(attempt, &mut self.rng) };
+            return Verdict::Later(Because::Demoted);
         };
-        self.learn_owner(redirect.slot, target, now);
-        self.request_refresh(Some(target), now);
         if target == row {
             // It names itself: we reached another server than we meant (a stale DNS name, a balancer). Dial again, and not in a spin.
             if let Some(link) = self.links.get_mut(usize::from(row)) {
                 link.redial = true;
             }
-            return Verdict::Later { delay_ms: retry::moved_delay_ms(attempt + 2, &mut self.rng) };
+            return Verdict::Later(Because::Circular);
         }
         Verdict::Moved { target }
     }
@@ -145,23 +179,33 @@ impl Engine {
         Verdict::Ask { target }
     }
 
-    fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, text: &[u8], now: Timestamp) -> Verdict {
-        let attempt = u32::from(entry.hops) + 1;
-        let delay_ms = match code {
+    fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, now: Timestamp) -> Verdict {
+        let because = match code {
             Code::TryAgain if !self.tryagain_budget(entry.slot, now) => return Verdict::Final,
-            Code::TryAgain => retry::tryagain_delay_ms(attempt, &mut self.rng),
-            Code::ClusterDown | Code::Loading | Code::MasterDown => {
-                retry::unavailable_delay_ms(attempt, &mut self.rng)
-            }
-            // A script may fail half-way with an error that it passes on; then it has run.
-            Code::ReadOnly if !is_from_script(text) => retry::readonly_delay_ms(attempt, &mut self.rng),
+            Code::TryAgain => Because::TryAgain,
+            Code::ClusterDown | Code::Loading | Code::MasterDown => Because::Unavailable,
+            Code::ReadOnly => Because::Demoted,
             _ => return Verdict::Final,
         };
         self.count(row, |stats| stats.retries += 1);
-        if matches!(code, Code::ClusterDown | Code::ReadOnly) || (code == Code::Loading && attempt > 3) {
+        let persists = self.fences.get_mut(entry.slot).is_some_and(|fence| fence.rounds > 2);
+        if matches!(code, Code::ClusterDown | Code::ReadOnly) || (code == Code::Loading && persists) {
             self.request_refresh(None, now);
         }
-        Verdict::Later { delay_ms }
+        Verdict::Later(because)
+    }
+
+    /// How long the fence waits before it sends again; grows with the rounds it has made for nothing.
+    fn delay_ms(&mut self, slot: u16, verdict: Verdict) -> u64 {
+        let round = self.fences.get_mut(slot).map_or(0, |fence| fence.rounds) + 1;
+        match verdict {
+            Verdict::Moved { .. } => retry::moved_delay_ms(round, &mut self.rng),
+            Verdict::Later(Because::TryAgain) => retry::tryagain_delay_ms(round, &mut self.rng),
+            Verdict::Later(Because::Unavailable) => retry::unavailable_delay_ms(round, &mut self.rng),
+            Verdict::Later(Because::Demoted) => retry::readonly_delay_ms(round, &mut self.rng),
+            Verdict::Later(Because::Circular) => retry::moved_delay_ms(round + 2, &mut self.rng),
+            Verdict::Ask { .. } | Verdict::GiveUp | Verdict::Final => 0,
+        }
     }
 
     /// TRYAGAIN goes away when the migration has moved the missing key, or not before it ends: only the first is worth waiting for.
@@ -183,74 +227,65 @@ impl Engine {
         if let Some(known) = self.nodes.by_endpoint(&endpoint) {
             return Some(known);
         }
-        let accepted = self.config.accept_node.as_ref().is_none_or(|accept| accept(&endpoint));
-        if accepted { self.node_at(&endpoint) } else { None }
+        if self.may_contact(&endpoint) { self.node_at(&endpoint) } else { None }
     }
 
     /// Puts a rejected command behind the fence of its slot; without a slot it goes on at once.
-    fn hold_back(
-        &mut self,
-        row: u16,
-        mut entry: InFlight,
-        bytes: CommandBytes,
-        verdict: Verdict,
-        text: &[u8],
-        now: Timestamp,
-    ) {
-        let was_asked = entry.has(InFlight::ASKED);
-        entry.hops = entry.hops.saturating_add(1);
-        entry.flags &= !(InFlight::FENCED | InFlight::ASKED);
+    fn hold_back(&mut self, row: u16, entry: InFlight, verdict: Verdict, text: &[u8], now: Timestamp) {
+        let bytes = self.front_bytes(row, &entry);
+        self.pop_answered(row);
+        self.uncount(&entry, false);
         if let Some(link) = self.links.get_mut(usize::from(row)).filter(|_| self.tracing.is_some()) {
             link.trace.redirects += 1;
         }
-        if entry.slot == NO_SLOT {
-            return self.send_keyless_on(entry, &bytes, verdict, now);
+        let slot = entry.slot;
+        let redirect = matches!(verdict, Verdict::Moved { .. } | Verdict::Ask { .. });
+        let mut held = entry.unsent();
+        held.hops = held.hops.saturating_add(u8::from(redirect));
+        if slot == NO_SLOT {
+            return self.send_keyless_on(held, &bytes, verdict, now);
         }
         let Some(sequence) = self.sequence_of(&entry) else { return };
-        let slot = entry.slot;
-        if self.fences.is_fenced(slot) {
-            self.fences
-                .get_mut(slot)
-                .into_iter()
-                .for_each(|fence| fence.draining = fence.draining.saturating_sub(1));
-        } else {
-            let draining = self.count_sent(row, slot);
+        if !self.fences.is_fenced(slot) {
+            let draining = self.flag_sent(row, slot);
             self.fences.open(slot, draining);
         }
-        let (ask, delay_ms) = match verdict {
-            Verdict::Ask { target } => (Some(target), 0),
-            Verdict::Moved { .. } => (None, retry::moved_delay_ms(u32::from(entry.hops), &mut self.rng)),
+        self.advise_fence(slot, verdict, now);
+        let ask = match verdict {
+            Verdict::Ask { target } => Some(target),
             // TRYAGAIN from the importing node: it is asked again, not the source.
-            Verdict::Later { delay_ms } => (was_asked.then_some(row), delay_ms),
-            Verdict::GiveUp | Verdict::Final => (None, 0),
+            Verdict::Later(_) if entry.has(InFlight::ASKED) => Some(row),
+            _ => None,
         };
-        if let Some(fence) = self.fences.get_mut(slot) {
-            match verdict {
-                Verdict::Ask { .. } => fence.hint = Hint::Rounds,
-                Verdict::Moved { .. } => fence.hint = Hint::Probe,
-                _ => {}
-            }
-            if classify(text) == ServerReply::Code(Code::TryAgain) {
-                fence.tryagain_since.get_or_insert(now);
-            }
-            fence.not_before = now.after_ms(delay_ms);
-        }
-        let redirect = matches!(verdict, Verdict::Moved { .. } | Verdict::Ask { .. });
         let rejection =
             Rejection { error: ServerError::from_bytes(text), node: self.node_name(row), redirect };
-        self.fences.park(Parked { sequence, entry, bytes, ask, rejection: Some(Box::new(rejection)) });
+        self.fences.park(Parked { sequence, entry: held, bytes, ask, rejection: Some(Box::new(rejection)) });
         self.fences.wake(slot);
+    }
+
+    /// Tells a fence what the latest rejection asks for.
+    fn advise_fence(&mut self, slot: u16, verdict: Verdict, now: Timestamp) {
+        let not_before = now.after_ms(self.delay_ms(slot, verdict));
+        let Some(fence) = self.fences.get_mut(slot) else { return };
+        match verdict {
+            Verdict::Ask { .. } => fence.hint = Hint::Rounds,
+            Verdict::Moved { .. } => fence.hint = Hint::Probe,
+            _ => {}
+        }
+        if verdict == Verdict::Later(Because::TryAgain) {
+            fence.tryagain_since.get_or_insert(now);
+        }
+        // The longest delay of a window of rejections counts; a wait for an owner is over with any answer.
+        let standing = if fence.not_before == Timestamp::NEVER { Timestamp::ZERO } else { fence.not_before };
+        fence.not_before = standing.max(not_before);
     }
 
     fn send_keyless_on(&mut self, entry: InFlight, bytes: &CommandBytes, verdict: Verdict, now: Timestamp) {
         match verdict {
             Verdict::Moved { target } => self.send_on(target, entry, bytes, now),
-            Verdict::Ask { target } => {
-                self.send_asking(target, now);
-                self.send_on(target, entry, bytes, now);
-            }
+            Verdict::Ask { target } => self.send_asking(target, entry, bytes, now),
             // `judge` answers Later for a command without a slot only where a MOVED had no usable address.
-            Verdict::Later { .. } | Verdict::GiveUp | Verdict::Final => {
+            Verdict::Later(_) | Verdict::GiveUp | Verdict::Final => {
                 self.fail_entry(&entry, Error::not_executed(ErrorKind::SlotNotServed { slot: 0 }));
                 self.drop_entry(&entry);
             }
@@ -289,6 +324,25 @@ fn outcome_of(reply: ServerReply<'_>, text: &[u8]) -> Outcome {
             }
             _ => Outcome::Executed,
         },
+    }
+}
+
+/// Whether an error shows that the node serves the command's slot: everything that the server finds after it has looked at the slot.
+fn serves_the_slot(reply: ServerReply<'_>) -> bool {
+    match reply {
+        ServerReply::Moved(_) | ServerReply::Ask(_) => false,
+        ServerReply::Code(code) => !matches!(
+            code,
+            Code::TryAgain
+                | Code::ClusterDown
+                | Code::Loading
+                | Code::MasterDown
+                | Code::ReadOnly
+                | Code::CrossSlot
+                | Code::NoAuth
+                | Code::NoPerm
+                | Code::Denied
+        ),
     }
 }
 

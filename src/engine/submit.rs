@@ -16,6 +16,15 @@ use crate::error::{Error, ErrorKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchId(pub(crate) u32);
 
+/// Deadlines of single commands are rounded up, so that those of one moment are looked at together.
+const DEADLINE_STEP_NANOS: u64 = 4_000_000;
+
+fn coarse(deadline: Timestamp) -> Timestamp {
+    Timestamp::from_nanos(
+        deadline.as_nanos().div_ceil(DEADLINE_STEP_NANOS).saturating_mul(DEADLINE_STEP_NANOS),
+    )
+}
+
 /// A command on its way into a queue: whose it is and which bytes of the request it has.
 #[derive(Clone, Copy)]
 struct Piece<'a> {
@@ -72,6 +81,10 @@ impl Engine {
     ///
     /// A command that cannot be queued (no key, keys in several slots, window full) fails at its own index, `NotExecuted`.
     pub fn submit(&mut self, batch: BatchId, request: &Request<'_>, now: Timestamp) -> u32 {
+        if self.batches.row(batch.0).is_none_or(|row| row.abandoned) {
+            debug_assert!(false, "submitted to a batch that was given up");
+            return 0;
+        }
         match self.plan(request) {
             Ok(Plan::Slot(slot)) => {
                 let piece = self.next_piece(batch.0, request);
@@ -99,7 +112,7 @@ impl Engine {
         request.plan()
     }
 
-    fn next_sequence(&mut self) -> u64 {
+    pub(crate) fn next_sequence(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
     }
@@ -194,7 +207,11 @@ impl Engine {
         let unknown = || Error::not_executed(ErrorKind::SlotNotServed { slot: 0 });
         match route {
             Route::AnyPrimary => {
-                let primaries = &self.primaries;
+                let ready = |row: &u16| self.links.get(usize::from(*row)).is_some_and(|link| link.is_ready());
+                let mut primaries: Vec<u16> = self.primaries.iter().copied().filter(ready).collect();
+                if primaries.is_empty() {
+                    primaries.clone_from(&self.primaries);
+                }
                 let pick = self.rng.below(primaries.len() as u64) as usize;
                 let row = primaries.get(pick).copied().ok_or_else(unknown)?;
                 Ok((vec![row], false))
@@ -251,12 +268,13 @@ impl Engine {
         link.unflushed_commands += 1;
         link.stats.commands += 1;
         self.queued_bytes += len as u64;
+        let ready = link.is_ready();
         if !link.dirty {
             link.dirty = true;
             self.dirty.push(row);
-            if !link.is_ready() {
-                self.want_connection(row, now);
-            }
+        }
+        if !ready {
+            self.want_connection(row, now);
         }
         Ok(())
     }
@@ -279,29 +297,14 @@ impl Engine {
 
     #[cold]
     fn refusal(&self, row: u16, len: usize, name: &str) -> Error {
-        let limits = &self.config.limits;
         let Some(link) = self.links.get(usize::from(row)) else {
             return Error::not_executed(ErrorKind::Cancelled);
         };
-        if len > limits.command_bytes_max {
-            let limit = limits.command_bytes_max as u64;
-            return Error::not_executed(ErrorKind::TooLarge {
-                command: name.to_owned(),
-                what: "its encoded size",
-                limit,
-            });
+        if let Err(error) = self.check_totals(len, name) {
+            return error;
         }
         if let (true, Some(failure)) = (link.refused, &link.last_failure) {
             return Error::not_executed(failure.clone()).at_node(link.name());
-        }
-        let total = self.queued_bytes + self.fences.parked_bytes();
-        if total as usize + len > limits.bytes_total_max {
-            let queued_commands = self.stats().in_flight;
-            return Error::not_executed(ErrorKind::Full {
-                node: "the client".to_owned(),
-                queued_bytes: total,
-                queued_commands,
-            });
         }
         let queued_commands = link.in_flight.len() as u64;
         Error::not_executed(ErrorKind::Full {
@@ -311,19 +314,31 @@ impl Engine {
         })
     }
 
+    /// The bounds that hold for the client as a whole.
+    fn check_totals(&self, len: usize, name: &str) -> Result<(), Error> {
+        let limits = &self.config.limits;
+        if len > limits.command_bytes_max {
+            let limit = limits.command_bytes_max as u64;
+            let command = name.to_owned();
+            return Err(Error::not_executed(ErrorKind::TooLarge {
+                command,
+                what: "its encoded size",
+                limit,
+            }));
+        }
+        let queued_bytes = self.queued_bytes + self.fences.parked_bytes();
+        if queued_bytes > 0 && queued_bytes as usize + len > limits.bytes_total_max {
+            let queued_commands = self.stats().in_flight;
+            let node = "the client".to_owned();
+            return Err(Error::not_executed(ErrorKind::Full { node, queued_bytes, queued_commands }));
+        }
+        Ok(())
+    }
+
     #[cold]
     fn park_new(&mut self, piece: Piece<'_>, slot: u16) -> Result<(), Error> {
         let len = piece.wire_len();
-        let limits = &self.config.limits;
-        let total = self.queued_bytes + self.fences.parked_bytes();
-        if total > 0 && total as usize + len > limits.bytes_total_max {
-            let queued_commands = self.stats().in_flight;
-            return Err(Error::not_executed(ErrorKind::Full {
-                node: "the client".to_owned(),
-                queued_bytes: total,
-                queued_commands,
-            }));
-        }
+        self.check_totals(len, piece.request.name())?;
         let mut bytes = BytesMut::with_capacity(len);
         piece.write(&mut bytes);
         let parked = Parked {
@@ -359,7 +374,7 @@ impl Engine {
         }
         let plan = self.plan(request)?;
         let sequence = self.next_sequence();
-        let deadline = now.after_ms(timeout_ms);
+        let deadline = coarse(now.after_ms(timeout_ms));
         let op = StreamOp {
             user_data,
             sequence,

@@ -82,10 +82,16 @@ impl Mio {
     /// # Errors
     /// Where the system gives no more descriptors.
     pub fn pollable(&mut self) -> io::Result<BorrowedFd<'_>> {
+        self.make_pollable()?;
+        Ok(self.poll.registry().as_fd())
+    }
+
+    /// Makes the alarm that the descriptor needs.
+    pub(crate) fn make_pollable(&mut self) -> io::Result<()> {
         if self.alarm.is_none() {
             self.alarm = Some(Alarm::new(self.poll.registry())?);
         }
-        Ok(self.poll.registry().as_fd())
+        Ok(())
     }
 
     fn socket(&mut self, conn: ConnId) -> Option<&mut Socket> {
@@ -256,10 +262,13 @@ impl Mio {
             drop(slices);
             match written {
                 Ok(n) => {
-                    socket.blocked = n < offered;
+                    let full = n < offered;
+                    socket.blocked = full;
                     engine.handle_sent(conn, n, now);
-                    if offered >= crate::engine::WRITE_QUANTUM_BYTES && !self.unwritten.contains(&conn) {
-                        self.unwritten.push_back(conn);
+                    if !full && offered >= crate::engine::WRITE_QUANTUM_BYTES {
+                        if !self.unwritten.contains(&conn) {
+                            self.unwritten.push_back(conn);
+                        }
                         return;
                     }
                 }
@@ -313,7 +322,12 @@ impl Transport for Mio {
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: &Endpoint, engine: &mut Engine) {
-        let dialled = self.resolve(endpoint).and_then(|addresses| self.dial(conn, addresses));
+        let dialled = self.resolve(endpoint).and_then(|mut addresses| {
+            // One deadline covers the attempt: begin elsewhere each time, so that a black hole does not hide the addresses behind it.
+            let first = conn.attempt() % addresses.len().max(1);
+            addresses.rotate_left(first);
+            self.dial(conn, addresses)
+        });
         if let Err(error) = dialled {
             let now = self.now();
             engine.handle_closed(conn, &error.to_string(), now);
@@ -366,9 +380,13 @@ impl Transport for Mio {
         !self.unread.is_empty() || !self.unwritten.is_empty()
     }
 
+    fn is_pollable(&self) -> bool {
+        self.alarm.is_some()
+    }
+
     fn arm(&mut self, deadline: Option<Timestamp>, work_left: bool) {
         let work_left = work_left || self.has_leftovers();
-        let now = if self.alarm.is_some() { self.now() } else { Timestamp::ZERO };
+        let now = self.now();
         if let Some(alarm) = &mut self.alarm {
             alarm.set(deadline, work_left, now);
         }
@@ -459,7 +477,12 @@ fn in_progress(error: &io::Error) -> bool {
 
 /// Writes without ever raising SIGPIPE: the standard library asks for that with single buffers, not with vectored writes.
 fn write(stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    const MSG_NOSIGNAL: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 0x4000 } else { 0 };
+    const MSG_NOSIGNAL: i32 = match () {
+        () if cfg!(any(target_os = "linux", target_os = "android")) => 0x4000,
+        () if cfg!(target_os = "freebsd") => 0x2_0000,
+        // Where there is no such flag the standard library has set SO_NOSIGPIPE on the socket.
+        () => 0,
+    };
     match slices {
         [one] => stream.write(one),
         many => SockRef::from(&*stream).send_vectored_with_flags(many, MSG_NOSIGNAL),

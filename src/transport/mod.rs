@@ -58,6 +58,11 @@ pub trait Transport {
         false
     }
 
+    /// Whether somebody watches the transport's descriptor; only then `arm` is worth calling.
+    fn is_pollable(&self) -> bool {
+        false
+    }
+
     /// Told at the end of a turn when the engine wants to be woken, so that a pollable descriptor can become readable then.
     fn arm(&mut self, _deadline: Option<Timestamp>, _work_left: bool) {}
 
