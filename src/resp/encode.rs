@@ -113,12 +113,17 @@ pub fn int_len(value: i64) -> usize {
 
 #[inline]
 fn digits(value: u64) -> usize {
-    value.checked_ilog10().map_or(1, |log| (log as usize).saturating_add(1))
+    match value {
+        0..=9 => 1,
+        10..=99 => 2,
+        100..=999 => 3,
+        _ => value.checked_ilog10().map_or(1, |log| (log as usize).saturating_add(1)),
+    }
 }
 
 /// Nearly all headers are of one or two digits: those are written as constants-sized pieces, which compile to a
 /// store; the length of the others is only known at run time.
-#[inline]
+#[inline(always)]
 fn put_header(out: &mut impl WireBuf, tag: u8, n: usize) {
     match n {
         0..=9 => out.put(&[tag, digit(n), b'\r', b'\n']),
@@ -139,7 +144,7 @@ fn put_long_header(out: &mut impl WireBuf, tag: u8, n: usize) {
 /// The last decimal digit of `n`.
 #[inline]
 fn digit(n: usize) -> u8 {
-    b"0123456789".get(n % 10).copied().unwrap_or(b'0')
+    b'0'.wrapping_add((n % 10) as u8)
 }
 
 /// A short text on the stack. Integers are written from the end towards the front, text from `end` on.
