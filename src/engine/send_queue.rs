@@ -88,6 +88,17 @@ impl SendQueue {
         }
     }
 
+    /// Lends room for a whole command at the end, in one piece and zeroed, for the encoder to fill to its last byte: one look at the
+    /// buffer's capacity where appending takes one for each part. Only for commands below `SHARED_BYTES_MIN`, none of whose arguments can
+    /// be a segment of its own.
+    #[inline]
+    pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
+        self.prepare(len);
+        let start = self.tail.len();
+        self.tail.resize(start + len, 0);
+        self.tail.get_mut(start..).unwrap_or_default()
+    }
+
     /// Goes on in another buffer, a used one if its bytes are gone.
     #[cold]
     fn rotate(&mut self, len: usize) {

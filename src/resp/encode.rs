@@ -18,6 +18,12 @@ pub trait WireBuf {
     /// Appends `bytes`.
     fn put(&mut self, bytes: &[u8]);
 
+    /// Appends a few bytes whose number is known to the compiler: a store, where `put` is a call.
+    #[inline]
+    fn put_few<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.put(&bytes);
+    }
+
     /// Appends `bytes`; a buffer made of segments may share them instead of copying.
     fn put_shared(&mut self, bytes: &Bytes) {
         self.put(bytes);
@@ -48,6 +54,30 @@ where
     }
 }
 
+/// Room of a known size, filled from the front.
+///
+/// # Panics
+/// Where more is put than there is room for.
+impl WireBuf for &mut [u8] {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let (filled, rest) = std::mem::take(self).split_at_mut(bytes.len());
+        filled.copy_from_slice(bytes);
+        *self = rest;
+    }
+
+    #[inline]
+    fn put_few<const N: usize>(&mut self, bytes: [u8; N]) {
+        match std::mem::take(self).split_first_chunk_mut() {
+            Some((filled, rest)) => {
+                *filled = bytes;
+                *self = rest;
+            }
+            None => self.put(&bytes),
+        }
+    }
+}
+
 /// Starts a command of `elements` words: `*N\r\n`.
 #[inline]
 pub fn put_array_header(out: &mut impl WireBuf, elements: usize) {
@@ -59,7 +89,7 @@ pub fn put_array_header(out: &mut impl WireBuf, elements: usize) {
 pub fn put_bulk(out: &mut impl WireBuf, payload: &[u8]) {
     put_header(out, b'$', payload.len());
     out.put(payload);
-    out.put(b"\r\n");
+    out.put_few(*b"\r\n");
 }
 
 /// The start of a word whose payload follows in a segment of its own, and then `\r\n`.
@@ -126,8 +156,8 @@ fn digits(value: u64) -> usize {
 #[inline(always)]
 fn put_header(out: &mut impl WireBuf, tag: u8, n: usize) {
     match n {
-        0..=9 => out.put(&[tag, digit(n), b'\r', b'\n']),
-        10..=99 => out.put(&[tag, digit(n / 10), digit(n % 10), b'\r', b'\n']),
+        0..=9 => out.put_few([tag, digit(n), b'\r', b'\n']),
+        10..=99 => out.put_few([tag, digit(n / 10), digit(n % 10), b'\r', b'\n']),
         _ => put_long_header(out, tag, n),
     }
 }
