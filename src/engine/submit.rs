@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::fence::{Hint, Parked, Step};
 use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
 use crate::engine::reply_slab::{Batch, BatchOptions};
+use crate::engine::send_queue::SHARED_BYTES_MIN;
 use crate::engine::stream::{StreamOp, Token};
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind};
@@ -171,14 +172,17 @@ impl Engine {
         let Some(link) = self.links.get_mut(usize::from(row)) else {
             return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
         };
-        link.queue.prepare(len);
-        let before = link.queue.encoded();
-        piece.write(&mut link.queue);
-        debug_assert_eq!(
-            link.queue.encoded() - before,
-            len as u64,
-            "the announced length is the encoded length"
-        );
+        if len < SHARED_BYTES_MIN {
+            let mut room = link.queue.room(len);
+            piece.write(&mut room);
+            debug_assert!(room.is_empty(), "the announced length is the encoded length");
+        } else {
+            link.queue.prepare(len);
+            let before = link.queue.encoded();
+            piece.write(&mut link.queue);
+            let written = link.queue.encoded() - before;
+            debug_assert_eq!(written, len as u64, "the announced length is the encoded length");
+        }
         link.in_flight.push_back(piece.entry(len, slot));
         link.unflushed_commands += 1;
         link.stats.commands += 1;
