@@ -2,7 +2,7 @@
 #![cfg(feature = "cli")]
 
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use panpipe::prelude::*;
 use panpipe::testkit::EmbeddedCluster;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 const RECORDS: u64 = 3322;
 const FIRST_KEY: &str = "panpipe:demo:N10156";
@@ -258,11 +259,13 @@ fn a_password_is_never_repeated() {
 
 #[test]
 fn a_dead_port_exits_with_4() {
-    let port =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    // Bound and never listening: nobody else gets the port, and nobody answers there.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
     for verb in ["topology", "demo"] {
-        let said = refused(4, &[verb, "--url", &format!("redis://127.0.0.1:{port}")]);
-        assert!(said.contains(&format!("127.0.0.1:{port}")) && said.contains("refused"), "{said}");
+        let said = refused(4, &[verb, "--url", &format!("redis://{address}")]);
+        assert!(said.contains(&address.to_string()) && said.contains("refused"), "{said}");
     }
 }
 

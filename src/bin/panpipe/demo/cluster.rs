@@ -43,8 +43,11 @@ impl Cluster {
             if primaries == 1 { "1 primary".to_owned() } else { format!("{primaries} primaries") };
         let nodes = format!("{primaries} and {}", plural(replicas, "replica"));
         if self.is_embedded() {
-            let delay_ms = options.delay_ms;
-            return format!("embedded: {nodes} in this process, each waits {delay_ms} ms before it answers");
+            let answers = match options.delay_ms {
+                0 => "which answer at once".to_owned(),
+                delay_ms => format!("each waits {delay_ms} ms before it answers"),
+            };
+            return format!("embedded: {nodes} in this process, {answers}");
         }
         let seeds: Vec<String> = self.config.seeds.iter().map(ToString::to_string).collect();
         format!("yours: {nodes}, found through {}", seeds.join(", "))

@@ -17,6 +17,7 @@ pub(crate) struct Measured {
     /// Queueing and flushing together.
     pub(crate) elapsed: Duration,
     took: Vec<Duration>,
+    nodes: usize,
     nodes_sum: Duration,
     nodes_slowest: Duration,
     /// Timelines of flushes that read a whole batch, with the commands in them.
@@ -69,6 +70,7 @@ impl Measured {
         self.took.push(flush.took);
         self.syscalls.add(flush.syscalls);
         let Some(timeline) = flush.timeline else { return };
+        self.nodes += timeline.nodes.len();
         self.nodes_sum += timeline.nodes.iter().map(own_time).sum::<Duration>();
         self.nodes_slowest += timeline.nodes.iter().map(own_time).max().unwrap_or_default();
         if flush.reads && self.timelines.len() < TIMELINES_MAX {
@@ -94,6 +96,11 @@ impl Measured {
         sorted.sort_unstable();
         let rank = (sorted.len() * percent).div_ceil(100).max(1);
         sorted.get(rank - 1).copied().unwrap_or_default()
+    }
+
+    /// Nodes that a flush concerned, on average.
+    pub(crate) fn nodes_per_flush(&self) -> f64 {
+        self.nodes as f64 / self.took.len().max(1) as f64
     }
 
     /// The nodes' own times added up, per flush on average.

@@ -47,7 +47,7 @@ pub(super) fn text(out: &mut Output, findings: &Findings<'_>) {
     out.line("");
     table(out, sequential, parallel);
     out.line("");
-    explanation(out, findings);
+    explanation(out, sequential, parallel);
     for (title, measured) in
         [("A typical flush, node after node", sequential), ("The same, all nodes at once", parallel)]
     {
@@ -114,8 +114,7 @@ fn table(out: &mut Output, sequential: &Measured, parallel: &Measured) {
 }
 
 /// The sum of the nodes' times against their maximum, as measured.
-fn explanation(out: &mut Output, findings: &Findings<'_>) {
-    let (sequential, parallel) = (&findings.sequential, &findings.parallel);
+fn explanation(out: &mut Output, sequential: &Measured, parallel: &Measured) {
     let row = |name: &str, sum: &str, slowest: &str, took: &str| {
         format!("{name:10} {sum:>15} {slowest:>13} {took:>11}")
     };
@@ -136,8 +135,8 @@ fn explanation(out: &mut Output, findings: &Findings<'_>) {
         ratio(sequential.average(), sequential.nodes_sum()),
         ratio(parallel.average(), parallel.nodes_slowest())
     ));
-    if findings.primaries == 1 {
-        out.paragraph("There is one node: nothing to do at once.");
+    if parallel.nodes_per_flush() < 1.5 {
+        out.paragraph("Most flushes here concern one node: there is nothing to do at once.");
     } else if ratio(sequential.average(), parallel.average()) < WORTH_IT {
         out.paragraph(
             "That is little: these nodes answer so fast that a flush is mostly work for this machine, hardly waiting. \
