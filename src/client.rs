@@ -344,6 +344,16 @@ impl<T: Transport> Client<T> {
         self.engine.poll_event()
     }
 
+    /// The transport.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport, for what only it can do.
+    pub fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     /// The engine, for its getters.
     pub fn engine(&self) -> &Engine {
         &self.engine

@@ -123,6 +123,12 @@ pub enum ErrorKind {
         /// The slot.
         slot: u16,
     },
+    /// There is no node for a command without a slot.
+    #[error("no node for it: {what}")]
+    NoNode {
+        /// What is missing.
+        what: &'static str,
+    },
     /// The command was redirected too often.
     #[error("gave up after {hops} redirects, the last was: {last}")]
     Redirects {

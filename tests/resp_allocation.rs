@@ -1,53 +1,18 @@
 //! What a server declares reserves nothing: allocation is bounded by what it has sent, and nearly always none.
-#![expect(unsafe_code, reason = "a global allocator that counts cannot be written without")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../benches/peer/alloc.rs"]
+mod alloc;
 
 use panpipe::config::FrameLimits;
 use panpipe::resp::encode::{put_array_header, put_bulk, put_f64_bulk, put_int_bulk};
 use panpipe::resp::{FromReply, ReplyRef, Scan, Scanner};
 
-struct Counting;
-
-thread_local! {
-    /// Bytes this thread has asked for; the tests run side by side.
-    static ALLOCATED_BYTES: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count(bytes: usize) {
-    // A thread that is going away has no counter any more, and no test.
-    let _ = ALLOCATED_BYTES.try_with(|counter| counter.set(counter.get() + bytes));
-}
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract; counting
-// touches a thread-local cell that needs no allocation and no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same there.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `System`, with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(new_size);
-        // SAFETY: the pointer came from `System`, with this layout.
-        unsafe { System.realloc(pointer, layout, new_size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: alloc::Counting = alloc::Counting;
 
 fn allocated_by<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    let before = ALLOCATED_BYTES.get();
-    let result = work();
-    (result, ALLOCATED_BYTES.get() - before)
+    let (result, allocations) = alloc::during(work);
+    (result, allocations.bytes as usize)
 }
 
 /// Nothing but the size of an address stands against what is declared.

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use servers::{PATIENCE, Server, Version, wait_until};
 
@@ -28,8 +29,9 @@ fn a_test_that_panics_ends_its_servers() {
 
 #[test]
 fn a_test_process_that_is_killed_leaves_no_server_and_no_file() {
+    let _alone = alone();
     let mut victim = Victim::start();
-    victim.kill();
+    victim.process.kill();
     wait_until("the watcher to reap", PATIENCE, || {
         let left = (is_alive(victim.server), victim.run_dir.exists());
         if left == (false, false) { Ok(()) } else { Err(format!("(alive, directory): {left:?}")) }
@@ -38,24 +40,24 @@ fn a_test_process_that_is_killed_leaves_no_server_and_no_file() {
 
 #[test]
 fn the_next_run_sweeps_what_an_earlier_one_left() {
+    let _alone = alone();
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // A process that never was (ids end below 4194304), so no watcher looks after its directory.
+    let run_dir = tmp.join("servers/4194305.1");
+    reap(&run_dir);
     let staging = tmp.join("staging");
     fs::create_dir_all(staging.join("0-leftover")).unwrap();
-    let mut leftover = Command::new(Version::Redis62.binary())
-        .args(["--port", "0", "--unixsocket", "socket", "--save", ""])
-        .current_dir(staging.join("0-leftover"))
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    // The directory of a process that never was: no watcher looks after it. It comes into being complete, because
-    // other tests sweep too.
-    let run_dir = tmp.join("servers/4194305.1");
+    let mut leftover = Command::new(Version::Redis62.binary());
+    leftover.args(["--port", "0", "--unixsocket", "socket", "--save", ""]);
+    leftover.current_dir(staging.join("0-leftover")).stdout(Stdio::null());
+    let mut leftover = Process(leftover.spawn().unwrap());
+    // It comes into being complete, because other test processes sweep too.
     fs::create_dir_all(tmp.join("servers")).unwrap();
     fs::rename(&staging, &run_dir).unwrap();
 
     let next_run = Victim::start();
     let ended = wait_until("the leftover to end", PATIENCE, || {
-        leftover.try_wait().unwrap().ok_or_else(|| "it still runs".to_owned())
+        leftover.0.try_wait().unwrap().ok_or_else(|| "it still runs".to_owned())
     });
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(9));
     assert!(!run_dir.exists());
@@ -64,12 +66,10 @@ fn the_next_run_sweeps_what_an_earlier_one_left() {
 
 #[test]
 fn reaping_refuses_a_directory_that_is_not_a_run_directory() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/reap");
     let precious = Path::new(env!("CARGO_TARGET_TMPDIR")).join("precious");
     fs::create_dir_all(&precious).unwrap();
-    for dir in ["", "/", "servers/1.1", precious.to_str().unwrap()] {
-        let status = Command::new("sh").args([script, dir]).stderr(Stdio::null()).status().unwrap();
-        assert_eq!(status.code(), Some(2), "{dir:?}");
+    for dir in [Path::new(""), Path::new("/"), Path::new("servers/1.1"), &precious] {
+        assert_eq!(reap(dir), Some(2), "{dir:?}");
     }
     assert!(precious.exists());
 }
@@ -107,37 +107,49 @@ fn victim() {
 }
 
 struct Victim {
-    process: Child,
+    process: Process,
     server: u32,
     run_dir: PathBuf,
 }
 
 impl Victim {
     fn start() -> Victim {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "victim", "--nocapture"])
-            .env(VICTIM, "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "victim", "--nocapture"]).env(VICTIM, "1");
+        let mut process = Process(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
+        let lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
         let line = lines.map_while(Result::ok).find(|line| line.starts_with("victim ")).unwrap();
         let words: Vec<&str> = line.split(' ').collect();
         let run_dir = Path::new(words[2]).parent().unwrap().to_owned();
         Victim { process, server: words[1].parse().unwrap(), run_dir }
     }
+}
 
+/// A process that ends with the test, also where the test fails.
+struct Process(Child);
+
+impl Process {
     fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
-impl Drop for Victim {
+impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// One victim at a time: each one's start sweeps, and would do the work that the other test waits for.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn reap(dir: &Path) -> Option<i32> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/reap");
+    Command::new("sh").arg(script).arg(dir).stderr(Stdio::null()).status().unwrap().code()
 }
 
 fn is_alive(pid: u32) -> bool {

@@ -48,6 +48,8 @@ impl InFlight {
     pub(crate) const FENCED: u8 = 2;
     /// Its bytes begin with ASKING: it is owed two replies.
     pub(crate) const ASKED: u8 = 4;
+    /// The caller chose the node: a redirect is its answer.
+    pub(crate) const PINNED: u8 = 16;
     /// The reply to its ASKING has come.
     pub(crate) const ASKING_ANSWERED: u8 = 8;
 
@@ -63,7 +65,7 @@ impl InFlight {
     /// The entry as it was before it was sent anywhere: without ASKING, and no fence's.
     pub(crate) fn unsent(mut self) -> Self {
         self.len -= self.asking_len();
-        self.flags &= InFlight::READ_ONLY;
+        self.flags &= InFlight::READ_ONLY | InFlight::PINNED;
         self
     }
 }

@@ -29,6 +29,7 @@ mod fence;
 mod handshake;
 mod in_flight;
 mod lifecycle;
+mod parts;
 mod recv_buf;
 mod redirect;
 mod refresh;

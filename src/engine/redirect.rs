@@ -139,7 +139,7 @@ impl Engine {
         now: Timestamp,
     ) -> Verdict {
         match reply {
-            _ if is_from_script(text) => Verdict::Final,
+            _ if is_from_script(text) || entry.has(InFlight::PINNED) => Verdict::Final,
             ServerReply::Moved(redirect) => self.judge_moved(row, entry, redirect),
             ServerReply::Ask(redirect) => self.judge_ask(row, entry, redirect, now),
             // Without a slot there is no fence to wait in: the caller hears it at once, and knows that it did not run.
@@ -286,7 +286,10 @@ impl Engine {
             Verdict::Ask { target } => self.send_asking(target, entry, bytes, now),
             // `judge` answers Later for a command without a slot only where a MOVED had no usable address.
             Verdict::Later(_) | Verdict::GiveUp | Verdict::Final => {
-                self.fail_entry(&entry, Error::not_executed(ErrorKind::SlotNotServed { slot: 0 }));
+                self.fail_entry(
+                    &entry,
+                    Error::not_executed(ErrorKind::NoNode { what: "the redirect names no usable address" }),
+                );
                 self.drop_entry(&entry);
             }
         }

@@ -328,6 +328,7 @@ impl Batches {
         self.rows.iter().map(|(id, batch)| (id as u32, batch))
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }

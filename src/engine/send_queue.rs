@@ -45,7 +45,8 @@ pub(crate) struct SendQueue {
     acked: u64,
     sent: u64,
     flushed: u64,
-    encoded: u64,
+    /// Where the tail starts: `encoded` less what the tail holds, so that appending to the tail moves one number alone.
+    frozen: u64,
     /// The segment that holds `sent`, and where in it; saves walking from the front at each write.
     cursor: (usize, usize),
 }
@@ -59,18 +60,19 @@ impl SendQueue {
         self.sent
     }
 
+    #[inline]
     pub(crate) fn encoded(&self) -> u64 {
-        self.encoded
+        self.frozen + self.tail.len() as u64
     }
 
     /// Bytes held for commands without a reply: the measure of back-pressure.
     pub(crate) fn held_bytes(&self) -> u64 {
-        self.encoded - self.acked
+        self.encoded() - self.acked
     }
 
     /// Bytes that wait for a flush.
     pub(crate) fn unflushed_bytes(&self) -> u64 {
-        self.encoded - self.flushed
+        self.encoded() - self.flushed
     }
 
     /// Whether flushed bytes wait for the kernel.
@@ -84,6 +86,17 @@ impl SendQueue {
         if self.tail.capacity() - self.tail.len() < len && len <= CHUNK_BYTES {
             self.rotate(len);
         }
+    }
+
+    /// Lends room for a whole command at the end, in one piece and zeroed, for the encoder to fill to its last byte: one look at the
+    /// buffer's capacity where appending takes one for each part. Only for commands below `SHARED_BYTES_MIN`, none of whose arguments can
+    /// be a segment of its own.
+    #[inline]
+    pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
+        self.prepare(len);
+        let start = self.tail.len();
+        self.tail.resize(start + len, 0);
+        self.tail.get_mut(start..).unwrap_or_default()
     }
 
     /// Goes on in another buffer, a used one if its bytes are gone.
@@ -121,6 +134,7 @@ impl SendQueue {
 
     fn freeze_tail(&mut self) {
         if !self.tail.is_empty() {
+            self.frozen += self.tail.len() as u64;
             self.segments.push_back(self.tail.split().freeze());
         }
     }
@@ -128,7 +142,7 @@ impl SendQueue {
     /// Everything encoded so far may leave. Answers whether there is anything to send.
     pub(crate) fn flush(&mut self) -> bool {
         self.freeze_tail();
-        self.flushed = self.encoded;
+        self.flushed = self.frozen;
         self.has_unsent()
     }
 
@@ -230,11 +244,11 @@ impl SendQueue {
         self.freeze_tail();
         for (pieces, was_flushed) in runs {
             for piece in pieces {
-                self.encoded += piece.len() as u64;
+                self.frozen += piece.len() as u64;
                 self.segments.push_back(piece);
             }
             if was_flushed {
-                self.flushed = self.encoded;
+                self.flushed = self.frozen;
             }
         }
     }
@@ -243,7 +257,7 @@ impl SendQueue {
     pub(crate) fn truncate(&mut self, start: u64) {
         debug_assert!(start >= self.sent, "sent bytes cannot be taken back");
         self.freeze_tail();
-        let mut excess = self.encoded - start;
+        let mut excess = self.frozen - start;
         while excess > 0 {
             let Some(last) = self.segments.back_mut() else { break };
             let cut = excess.min(last.len() as u64);
@@ -255,7 +269,7 @@ impl SendQueue {
             }
             excess -= cut;
         }
-        self.encoded = start;
+        self.frozen = start;
         self.flushed = self.flushed.min(start);
         self.settle_cursor();
     }
@@ -274,9 +288,9 @@ impl SendQueue {
     #[cfg(test)]
     pub(crate) fn invariants(&self) {
         assert!(self.base <= self.acked && self.acked <= self.sent);
-        assert!(self.sent <= self.flushed && self.flushed <= self.encoded);
+        assert!(self.sent <= self.flushed && self.flushed <= self.encoded());
         let held: usize = self.segments.iter().map(Bytes::len).sum();
-        assert_eq!(self.base + (held + self.tail.len()) as u64, self.encoded);
+        assert_eq!(self.base + held as u64, self.frozen);
         let before: usize = self.segments.iter().take(self.cursor.0).map(Bytes::len).sum();
         assert_eq!(self.base + (before + self.cursor.1) as u64, self.sent);
         assert!(self.segments.get(self.cursor.0).is_none_or(|segment| self.cursor.1 < segment.len()));
@@ -290,7 +304,6 @@ impl WireBuf for SendQueue {
             self.rotate(bytes.len());
         }
         self.tail.extend_from_slice(bytes);
-        self.encoded += bytes.len() as u64;
     }
 
     fn put_shared(&mut self, bytes: &Bytes) {
@@ -299,7 +312,7 @@ impl WireBuf for SendQueue {
         }
         self.freeze_tail();
         self.segments.push_back(bytes.clone());
-        self.encoded += bytes.len() as u64;
+        self.frozen += bytes.len() as u64;
     }
 }
 

@@ -214,6 +214,7 @@ impl Stream {
     }
 
     /// Rows in the table, tombstones included.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.ops.len()
     }

@@ -3,11 +3,12 @@
 use bytes::BytesMut;
 use smallvec::smallvec;
 
-use crate::command::{Part, Plan, Request, Route};
+use crate::command::{Plan, Request};
 use crate::engine::Engine;
 use crate::engine::fence::{Hint, Parked, Step};
 use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
 use crate::engine::reply_slab::{Batch, BatchOptions};
+use crate::engine::send_queue::SHARED_BYTES_MIN;
 use crate::engine::stream::{StreamOp, Token};
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind};
@@ -27,13 +28,15 @@ fn coarse(deadline: Timestamp) -> Timestamp {
 
 /// A command on its way into a queue: whose it is and which bytes of the request it has.
 #[derive(Clone, Copy)]
-struct Piece<'a> {
-    batch: u32,
-    index: u32,
-    sequence: u64,
-    request: &'a Request<'a>,
+pub(crate) struct Piece<'a> {
+    pub(crate) batch: u32,
+    pub(crate) index: u32,
+    pub(crate) sequence: u64,
+    pub(crate) request: &'a Request<'a>,
     /// Argument groups, for a part of a split command.
-    groups: Option<&'a [u32]>,
+    pub(crate) groups: Option<&'a [u32]>,
+    /// The caller chose the node.
+    pub(crate) pinned: bool,
 }
 
 impl Piece<'_> {
@@ -52,7 +55,10 @@ impl Piece<'_> {
     }
 
     fn entry(&self, len: usize, slot: u16) -> InFlight {
-        let flags = if self.request.read_only { InFlight::READ_ONLY } else { 0 };
+        let mut flags = if self.request.read_only { InFlight::READ_ONLY } else { 0 };
+        if self.pinned {
+            flags |= InFlight::PINNED;
+        }
         InFlight { len: len as u32, batch: self.batch, index: self.index, slot, hops: 0, flags }
     }
 }
@@ -117,121 +123,25 @@ impl Engine {
         self.sequence
     }
 
-    fn next_piece<'a>(&mut self, batch: u32, request: &'a Request<'a>) -> Piece<'a> {
+    pub(crate) fn next_piece<'a>(&mut self, batch: u32, request: &'a Request<'a>) -> Piece<'a> {
         let sequence = self.next_sequence();
         let index = self.batches.row_mut(batch).map_or(0, |row| {
             row.referenced += 1;
             row.push_pending(sequence)
         });
-        Piece { batch, index, sequence, request, groups: None }
+        Piece { batch, index, sequence, request, groups: None, pinned: false }
     }
 
     /// Gives a piece its failure; it never entered a queue.
-    fn fail_piece(&mut self, piece: Piece<'_>, error: Error) {
+    pub(crate) fn fail_piece(&mut self, piece: Piece<'_>, error: Error) {
         let entry = piece.entry(0, NO_SLOT);
         self.fail_entry(&entry, error);
         self.drop_entry(&entry);
     }
 
-    #[cold]
-    fn submit_parts(&mut self, batch: u32, request: &Request<'_>, plan: &Plan, now: Timestamp) -> u32 {
-        match plan {
-            Plan::Slot(_) => 0,
-            Plan::Split(parts) => self.submit_split(batch, request, parts, now),
-            Plan::Route(route) => match self.routed_nodes(route) {
-                Ok((nodes, merged)) if merged => self.submit_per_node(batch, request, &nodes, now),
-                Ok((nodes, _)) => {
-                    let piece = self.next_piece(batch, request);
-                    let row = nodes.first().copied();
-                    let placed = match row {
-                        Some(row) => self.place_on(piece, row, NO_SLOT, now),
-                        None => Err(Error::not_executed(ErrorKind::SlotNotServed { slot: 0 })),
-                    };
-                    if let Err(error) = placed {
-                        self.fail_piece(piece, error);
-                    }
-                    piece.index
-                }
-                Err(error) => self.batches.row_mut(batch).map_or(0, |batch| batch.push_failed(error)),
-            },
-        }
-    }
-
-    /// One command over many slots: a part per slot, all parts of a node in one write.
-    fn submit_split(&mut self, batch: u32, request: &Request<'_>, parts: &[Part], now: Timestamp) -> u32 {
-        let Some(row) = self.batches.row_mut(batch) else { return 0 };
-        let parent = row.push_split(request.merge);
-        if let Some(split) = row.splits.last_mut() {
-            split.parts = parts.len() as u32;
-            split.part_of_group = vec![0; parts.iter().map(|part| part.groups.len()).sum()];
-            for (number, part) in parts.iter().enumerate() {
-                for &group in &part.groups {
-                    if let Some(owner) = split.part_of_group.get_mut(group as usize) {
-                        *owner = number as u32;
-                    }
-                }
-            }
-        }
-        // The parts' slots stand in one row behind their parent.
-        let pieces: Vec<Piece<'_>> = parts
-            .iter()
-            .map(|part| Piece { groups: Some(&part.groups), ..self.next_piece(batch, request) })
-            .collect();
-        for (piece, part) in pieces.into_iter().zip(parts) {
-            if let Err(error) = self.place(piece, part.slot, now) {
-                self.fail_piece(piece, error);
-            }
-        }
-        parent
-    }
-
-    fn submit_per_node(&mut self, batch: u32, request: &Request<'_>, nodes: &[u16], now: Timestamp) -> u32 {
-        let names: Vec<String> = nodes.iter().map(|&row| self.node_name(row)).collect();
-        let Some(row) = self.batches.row_mut(batch) else { return 0 };
-        let parent = row.push_split(request.merge);
-        if let Some(split) = row.splits.last_mut() {
-            split.parts = nodes.len() as u32;
-            split.nodes = names;
-        }
-        let pieces: Vec<Piece<'_>> = nodes.iter().map(|_| self.next_piece(batch, request)).collect();
-        for (piece, &node) in pieces.into_iter().zip(nodes) {
-            if let Err(error) = self.place_on(piece, node, NO_SLOT, now) {
-                self.fail_piece(piece, error);
-            }
-        }
-        parent
-    }
-
-    /// The nodes of a route, and whether their replies are joined.
-    fn routed_nodes(&mut self, route: &Route) -> Result<(Vec<u16>, bool), Error> {
-        let unknown = || Error::not_executed(ErrorKind::SlotNotServed { slot: 0 });
-        match route {
-            Route::AnyPrimary => {
-                let ready = |row: &u16| self.links.get(usize::from(*row)).is_some_and(|link| link.is_ready());
-                let mut primaries: Vec<u16> = self.primaries.iter().copied().filter(ready).collect();
-                if primaries.is_empty() {
-                    primaries.clone_from(&self.primaries);
-                }
-                let pick = self.rng.below(primaries.len() as u64) as usize;
-                let row = primaries.get(pick).copied().ok_or_else(unknown)?;
-                Ok((vec![row], false))
-            }
-            Route::AllPrimaries => Ok((self.primaries.clone(), true)),
-            Route::AllNodes => {
-                let in_view = (0..).zip(&self.links).filter(|(_, link)| link.in_view);
-                Ok((in_view.map(|(row, _)| row).collect(), true))
-            }
-            Route::Node(endpoint) => match self.nodes.by_endpoint(endpoint) {
-                Some(row) => Ok((vec![row], false)),
-                None => Err(Error::config(format!("{endpoint} is not a node of this cluster"))),
-            },
-            Route::Slot(_) | Route::Key(_) => Err(unknown()),
-        }
-    }
-
     /// Puts a command into the queue of its slot's owner, or behind the slot's fence.
     #[inline]
-    fn place(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
+    pub(crate) fn place(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
         if self.fences.is_fenced(slot) {
             return self.park_new(piece, slot);
         }
@@ -250,20 +160,29 @@ impl Engine {
     }
 
     #[inline]
-    fn place_on(&mut self, piece: Piece<'_>, row: u16, slot: u16, now: Timestamp) -> Result<(), Error> {
+    pub(crate) fn place_on(
+        &mut self,
+        piece: Piece<'_>,
+        row: u16,
+        slot: u16,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let len = piece.wire_len();
         self.check_window(row, len, piece.request.name())?;
         let Some(link) = self.links.get_mut(usize::from(row)) else {
             return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
         };
-        link.queue.prepare(len);
-        let before = link.queue.encoded();
-        piece.write(&mut link.queue);
-        debug_assert_eq!(
-            link.queue.encoded() - before,
-            len as u64,
-            "the announced length is the encoded length"
-        );
+        if len < SHARED_BYTES_MIN {
+            let mut room = link.queue.room(len);
+            piece.write(&mut room);
+            debug_assert!(room.is_empty(), "the announced length is the encoded length");
+        } else {
+            link.queue.prepare(len);
+            let before = link.queue.encoded();
+            piece.write(&mut link.queue);
+            let written = link.queue.encoded() - before;
+            debug_assert_eq!(written, len as u64, "the announced length is the encoded length");
+        }
         link.in_flight.push_back(piece.entry(len, slot));
         link.unflushed_commands += 1;
         link.stats.commands += 1;
@@ -386,7 +305,7 @@ impl Engine {
         };
         let Plan::Slot(slot) = plan else { return self.stream_parts(request, &plan, op, now) };
         let token = self.stream.open(StreamOp { slot, ..op });
-        let piece = Piece { batch: STREAM, index: token.row, sequence, request, groups: None };
+        let piece = Piece { batch: STREAM, index: token.row, sequence, request, groups: None, pinned: false };
         match self.place(piece, slot, now) {
             Ok(()) => Ok(token),
             Err(error) => {

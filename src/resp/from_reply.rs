@@ -94,7 +94,7 @@ impl FromReply for () {
 
 /// A boolean, 0 or 1; and what a conditional write answers: `OK`, or null where the condition did not hold.
 impl FromReply for bool {
-    const EXPECTED: &'static str = "a boolean, 0 or 1";
+    const EXPECTED: &'static str = "a boolean, 0 or 1, OK or nil";
 
     fn from_reply(reply: ReplyRef<'_>) -> Result<Self, Error> {
         match reply.kind() {

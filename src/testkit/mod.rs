@@ -33,6 +33,7 @@ mod expiry;
 mod glob;
 mod keys;
 mod keyspace;
+mod memory;
 mod migrate;
 mod node;
 mod number;
@@ -52,6 +53,7 @@ mod view;
 
 pub use cluster::{ExecutedWrite, ModelCluster};
 pub use config::{HelloSupport, ModelConfig};
+pub use memory::Memory;
 pub use node::{ClusterDown, ModelNode, PreferredEndpoint, Refusals};
 pub use session::SessionId;
 pub use tcp::{EmbeddedCluster, EmbeddedClusterBuilder};

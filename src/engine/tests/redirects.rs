@@ -260,7 +260,15 @@ fn s71_errors_of_one_command_are_its_own() {
 #[test]
 fn s27_a_command_without_a_slot_follows_its_redirect_too() {
     let mut s = Script::start();
-    let batch = s.send(&cmd("FOO").route(crate::command::Route::Node(Endpoint::new("h", A))));
+    let named = s.send(&cmd("FOO").route(crate::command::Route::Node(Endpoint::new("h", A))));
+    s.written(A);
+    s.reply(A, format!("-MOVED 1 h:{B}\r\n"));
+    assert_eq!(
+        s.result(named, 0),
+        not_executed(&format!("MOVED 1 h:{B}")),
+        "this node was asked for, and no other"
+    );
+    let batch = s.send(&cmd("FOO").route(crate::command::Route::AnyPrimary));
     s.written(A);
     s.reply(A, format!("-MOVED 1 h:{B}\r\n"));
     s.accept(B);

@@ -110,7 +110,7 @@ fn wrong_shapes_are_named_without_their_values() {
         refused::<()>(":1\r\n"),
         refused::<()>("_\r\n"),
         refused::<bool>(":2\r\n"),
-        refused::<bool>("+OK\r\n"),
+        refused::<bool>("+QUEUED\r\n"),
         refused::<i32>(":2147483648\r\n"),
         refused::<u32>(":-1\r\n"),
         refused::<usize>(":-1\r\n"),
