@@ -26,9 +26,13 @@ pub(super) fn table(out: &mut Output, survey: &Survey) {
         out.line(&format!("{shard:>w0$}  {node:w1$}  {role:w2$}  {ping:>w3$}  {slots:>w4$}  {ranges}"));
     }
     for node in &survey.nodes {
-        if let Answer::Failed(reason) = &node.answer {
-            out.labelled(&format!("{}: ", node.address()), reason);
-        }
+        let note = match &node.answer {
+            Answer::After(_) => continue,
+            Answer::Failed(reason) => reason.as_str(),
+            Answer::NotAsked if node.primary => "has no slots, so clients leave it alone",
+            Answer::NotAsked => "not in service yet: it is still copying its primary, or has just begun to",
+        };
+        out.labelled(&format!("{}: ", node.address()), note);
     }
 }
 
