@@ -8,6 +8,7 @@ mod queues;
 mod redirects;
 mod refreshing;
 mod topology;
+mod waiting;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -65,6 +66,14 @@ impl Script {
     }
 
     pub(super) fn start_with(config: Config) -> Self {
+        Script::start_with_view(config, &THIRDS)
+    }
+
+    pub(super) fn start_with_view(config: Config, ranges: &[(u16, u16, u16)]) -> Self {
+        Script::start_with_reply(config, &slots_reply(ranges))
+    }
+
+    pub(super) fn start_with_reply(config: Config, view: &str) -> Self {
         let now = Timestamp::from_nanos(1_000_000_000);
         let mut script = Script {
             engine: Engine::new(config, now).expect("seeds"),
@@ -76,7 +85,7 @@ impl Script {
         script.tick(0);
         script.accept(A);
         assert_eq!(script.written(A), wire(&["CLUSTER", "SLOTS"]));
-        script.reply(A, &slots_reply(&THIRDS));
+        script.reply(A, view);
         assert!(script.engine.has_topology());
         script
     }

@@ -4,10 +4,8 @@ use super::*;
 
 #[test]
 fn a_slot_without_owner_is_asked_about_until_it_has_one() {
-    let mut s = Script::start();
     let holes = [(0, 5460, A)];
-    s.engine.refresh_topology(s.now);
-    s.idle(200, &holes);
+    let mut s = Script::start_with_view(config(), &holes);
     let key = key_of(B, 1);
     s.stream(&set(&key, "1"), 1, 60_000);
     s.engine.flush();
@@ -112,4 +110,23 @@ fn nodes_that_refuse_the_question_are_asked_ever_more_slowly() {
         }
     }
     assert!((8..40).contains(&asked), "{asked} questions in ten seconds");
+}
+
+#[test]
+fn a_node_is_dialled_for_waiting_commands_when_its_address_becomes_known() {
+    let view = slots_reply(&THIRDS);
+    let (head, tail) = view.split_once(&format!("$1\r\nh\r\n:{B}\r\n")).expect("B's address");
+    let mut s = Script::start_with_reply(config(), &format!("{head}$1\r\n?\r\n:0\r\n{tail}"));
+    let batch = s.send(&get(&key_of(B, 1)));
+    assert_eq!(s.dials, []);
+    s.engine.refresh_topology(s.now);
+    while s.written(A).is_empty() {
+        s.tick(1);
+    }
+    s.reply(A, &view);
+    assert_eq!(s.dials, [B]);
+    s.accept(B);
+    s.written(B);
+    s.reply(B, "_\r\n");
+    assert_eq!(s.result(batch, 0), "_\\r\\n");
 }
