@@ -179,6 +179,13 @@ impl Link {
             .is_some_and(|front| self.queue.acked() + u64::from(front.len) <= self.queue.sent())
     }
 
+    /// Whether the next reply is the result of the front command, not one of the handshake nor that to an ASKING.
+    pub(crate) fn expects_result(&self) -> bool {
+        let behind_asking =
+            |entry: &InFlight| entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
+        self.handshake.is_done() && !self.in_flight.front().is_some_and(behind_asking)
+    }
+
     /// Takes the commands that `wanted` accepts out of what the kernel has not begun to take; the rest keeps its order. Their entries are as
     /// they stood; their bytes come without ASKING.
     pub(crate) fn take_unsent(
