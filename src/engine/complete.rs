@@ -34,7 +34,7 @@ impl Engine {
         if n > 0 {
             link.last_progress = now;
             link.stats.bytes_received += n as u64;
-            if tracing {
+            if tracing && link.serves_callers() {
                 link.trace.on_received(now);
             }
         }

@@ -11,7 +11,7 @@
 
 use crate::config::{Config, Endpoint};
 use crate::engine::handshake::Handshake;
-use crate::engine::in_flight::{InFlight, InFlightQueue};
+use crate::engine::in_flight::{InFlight, InFlightQueue, REFRESH};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::send_queue::{CommandBytes, SendQueue};
 use crate::engine::stats::NodeStats;
@@ -165,6 +165,11 @@ impl Link {
             LinkState::Backoff { until } => until,
             LinkState::Connecting { deadline } | LinkState::Handshaking { deadline } => deadline,
         }
+    }
+
+    /// Whether anything but the engine's own traffic is on its way.
+    pub(crate) fn serves_callers(&self) -> bool {
+        self.handshake.is_done() && self.in_flight.iter().any(|entry| entry.batch != REFRESH)
     }
 
     /// Whether a reply is owed for bytes that were sent.

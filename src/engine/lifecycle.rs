@@ -94,7 +94,7 @@ impl Engine {
             self.timers.sweep_soon(now);
         }
         link.queue.advance_sent(n);
-        if tracing {
+        if tracing && link.serves_callers() {
             link.trace.on_sent(now);
         }
     }
