@@ -25,7 +25,17 @@ type NumberBulk = SmallVec<[u8; 64]>;
 
 impl Arg<'_> {
     /// Bytes of the argument as a bulk string.
+    #[inline]
     pub(crate) fn wire_len(&self) -> usize {
+        match self {
+            Arg::Bytes(bytes) => encode::bulk_wire_len(bytes.len()),
+            other => other.other_wire_len(),
+        }
+    }
+
+    /// What is not plain bytes stays out of line, so that plain bytes can be inlined.
+    #[inline(never)]
+    fn other_wire_len(&self) -> usize {
         match self {
             Arg::Bytes(bytes) => encode::bulk_wire_len(bytes.len()),
             Arg::Shared(bytes) => encode::bulk_wire_len(bytes.len()),
@@ -36,7 +46,16 @@ impl Arg<'_> {
     }
 
     /// Appends the argument as a bulk string.
+    #[inline]
     pub(crate) fn write(&self, out: &mut impl WireBuf) {
+        match self {
+            Arg::Bytes(bytes) => encode::put_bulk(out, bytes),
+            other => other.write_other(out),
+        }
+    }
+
+    #[inline(never)]
+    fn write_other(&self, out: &mut impl WireBuf) {
         match self {
             Arg::Bytes(bytes) => encode::put_bulk(out, bytes),
             Arg::Shared(bytes) => {
@@ -51,6 +70,7 @@ impl Arg<'_> {
     }
 
     /// Lends the argument's bytes, as they go on the wire.
+    #[inline]
     pub(crate) fn with_bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Arg::Bytes(bytes) => read(bytes),

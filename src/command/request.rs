@@ -173,9 +173,10 @@ impl<'a> Request<'a> {
     }
 
     /// The slot of the argument at this position, were it a key.
+    #[inline]
     pub(crate) fn slot_at(&self, at: usize) -> Option<u16> {
         match self.args {
-            Args::Borrowed(args) => args.get(at).map(|arg| arg.with_bytes(slot_of)),
+            Args::Borrowed(args) => args.get(at).map(|arg| arg.with_bytes(|bytes| slot_of(bytes))),
             Args::Encoded(words) => words.get(at).map(slot_of),
         }
     }

@@ -118,7 +118,9 @@ impl Engine {
                 Err(LostBecause::Desync("the reply to ASKING is not +OK"))
             };
         }
-        self.pop_answered(row);
+        link.in_flight.pop_front();
+        link.queue.ack(entry.len);
+        self.queued_bytes -= u64::from(entry.len);
         if frame.len >= LARGE_REPLY_BYTES_MIN || entry.batch == REFRESH {
             let frame = recv.take(frame.len);
             self.deliver_large(row, &entry, frame, now);

@@ -91,17 +91,29 @@ impl Engine {
             debug_assert!(false, "submitted to a batch that was given up");
             return 0;
         }
+        if let Some(slot) = self.lone_slot(request) {
+            return self.submit_to_slot(batch, request, slot, now);
+        }
         match self.plan(request) {
-            Ok(Plan::Slot(slot)) => {
-                let piece = self.next_piece(batch.0, request);
-                if let Err(error) = self.place(piece, slot, now) {
-                    self.fail_piece(piece, error);
-                }
-                piece.index
-            }
+            Ok(Plan::Slot(slot)) => self.submit_to_slot(batch, request, slot, now),
             Ok(plan) => self.submit_parts(batch.0, request, &plan, now),
             Err(error) => self.batches.row_mut(batch.0).map_or(0, |batch| batch.push_failed(error)),
         }
+    }
+
+    #[inline]
+    fn submit_to_slot(&mut self, batch: BatchId, request: &Request<'_>, slot: u16, now: Timestamp) -> u32 {
+        let piece = self.next_piece(batch.0, request);
+        if let Err(error) = self.place(piece, slot, now) {
+            self.fail_piece(piece, error);
+        }
+        piece.index
+    }
+
+    /// The short cut past a plan: the slot of a command with one key. `None` says nothing.
+    #[inline]
+    fn lone_slot(&self, request: &Request<'_>) -> Option<u16> {
+        if request.args_len() <= self.config.limits.command_args_max { request.lone_slot() } else { None }
     }
 
     fn plan(&self, request: &Request<'_>) -> Result<Plan, Error> {
@@ -291,19 +303,23 @@ impl Engine {
                 queued_commands: 0,
             }));
         }
-        let plan = self.plan(request)?;
-        let sequence = self.next_sequence();
-        let deadline = coarse(now.after_ms(timeout_ms));
         let op = StreamOp {
             user_data,
-            sequence,
-            deadline,
+            sequence: self.next_sequence(),
+            deadline: coarse(now.after_ms(timeout_ms)),
             submitted: now,
             slot: NO_SLOT,
             batch: None,
             tombstone: false,
         };
-        let Plan::Slot(slot) = plan else { return self.stream_parts(request, &plan, op, now) };
+        let slot = match self.lone_slot(request) {
+            Some(slot) => slot,
+            None => match self.plan(request)? {
+                Plan::Slot(slot) => slot,
+                plan => return self.stream_parts(request, &plan, op, now),
+            },
+        };
+        let sequence = op.sequence;
         let token = self.stream.open(StreamOp { slot, ..op });
         let piece = Piece { batch: STREAM, index: token.row, sequence, request, groups: None, pinned: false };
         match self.place(piece, slot, now) {
