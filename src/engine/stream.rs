@@ -101,10 +101,6 @@ impl Stream {
         self.ops.get(row as usize)
     }
 
-    pub(crate) fn op_mut(&mut self, row: u32) -> Option<&mut StreamOp> {
-        self.ops.get_mut(row as usize)
-    }
-
     /// Whether somebody still waits for this row.
     pub(crate) fn is_live(&self, row: u32) -> bool {
         self.op(row).is_some_and(|op| !op.tombstone)
