@@ -39,6 +39,45 @@ pub(crate) fn a_slot_moves_back_and_forth_under_a_pipeline(version: Version) {
     assert_eq!(total.errors, 0);
 }
 
+/// A node that no seed knew takes a slot, gives it back and leaves for good.
+pub(crate) fn nodes_join_and_leave_under_a_pipeline(version: Version) {
+    let mut cluster = Cluster::start(version, 3, 0);
+    let mut client = Client::connect(&cluster.url()).expect("connect");
+    let slot = slot_of(b"moving");
+    let owner = cluster.owner_of(slot);
+    let mut pushed = [0i64; LISTS];
+    push_round(&mut client, &mut pushed);
+    let joined = cluster.add_node();
+    let cluster = cluster;
+    for (from, to) in [(owner, joined), (joined, owner)] {
+        let finished = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                cluster.move_slot(slot, from, to);
+                finished.store(true, Ordering::SeqCst);
+            });
+            while !finished.load(Ordering::SeqCst) {
+                push_round(&mut client, &mut pushed);
+            }
+        });
+        cluster.wait_agreed();
+        push_round(&mut client, &mut pushed);
+        assert!(client.refresh_topology(Duration::from_secs(2)).expect("refresh"));
+        let nodes = client.nodes();
+        assert_eq!(
+            nodes.len(),
+            if to == joined { 4 } else { 3 },
+            "only nodes with slots are listed: {nodes:?}"
+        );
+    }
+    cluster.forget(joined);
+    push_round(&mut client, &mut pushed);
+    for (list, pushed) in pushed.iter().enumerate() {
+        let length: i64 = client.call(cmd("LLEN").key(name(list))).expect("LLEN");
+        assert_eq!(length, *pushed, "{}", name(list));
+    }
+}
+
 fn name(list: usize) -> String {
     format!("{{moving}}:{list}")
 }
