@@ -361,7 +361,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(node) = &self.0.node {
+        // These name the node themselves.
+        let named = matches!(
+            self.0.kind,
+            ErrorKind::Connect { .. } | ErrorKind::NotCluster { .. } | ErrorKind::Full { .. }
+        );
+        if let Some(node) = self.0.node.as_ref().filter(|_| !named) {
             write!(f, "{node}: ")?;
         }
         write!(f, "{}", self.0.kind)?;

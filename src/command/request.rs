@@ -176,7 +176,7 @@ impl<'a> Request<'a> {
     #[inline]
     pub(crate) fn slot_at(&self, at: usize) -> Option<u16> {
         match self.args {
-            Args::Borrowed(args) => args.get(at).map(|arg| arg.with_bytes(|bytes| slot_of(bytes))),
+            Args::Borrowed(args) => args.get(at).map(|arg| arg.with_bytes(slot_of)),
             Args::Encoded(words) => words.get(at).map(slot_of),
         }
     }

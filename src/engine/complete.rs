@@ -34,7 +34,7 @@ impl Engine {
         if n > 0 {
             link.last_progress = now;
             link.stats.bytes_received += n as u64;
-            if tracing {
+            if tracing && link.serves_callers() {
                 link.trace.on_received(now);
             }
         }
@@ -189,11 +189,11 @@ impl Engine {
 
     /// The front command of a connection has its reply: its bytes need not be kept.
     pub(crate) fn pop_answered(&mut self, row: u16) {
-        if let Some(link) = self.links.get_mut(usize::from(row)) {
-            if let Some(entry) = link.in_flight.pop_front() {
-                link.queue.ack(entry.len);
-                self.queued_bytes -= u64::from(entry.len);
-            }
+        if let Some(link) = self.links.get_mut(usize::from(row))
+            && let Some(entry) = link.in_flight.pop_front()
+        {
+            link.queue.ack(entry.len);
+            self.queued_bytes -= u64::from(entry.len);
         }
     }
 

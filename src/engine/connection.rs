@@ -11,7 +11,7 @@
 
 use crate::config::{Config, Endpoint};
 use crate::engine::handshake::Handshake;
-use crate::engine::in_flight::{InFlight, InFlightQueue};
+use crate::engine::in_flight::{InFlight, InFlightQueue, REFRESH};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::send_queue::{CommandBytes, SendQueue};
 use crate::engine::stats::NodeStats;
@@ -167,6 +167,11 @@ impl Link {
         }
     }
 
+    /// Whether anything but the engine's own traffic is on its way.
+    pub(crate) fn serves_callers(&self) -> bool {
+        self.handshake.is_done() && self.in_flight.iter().any(|entry| entry.batch != REFRESH)
+    }
+
     /// Whether a reply is owed for bytes that were sent.
     pub(crate) fn awaits_reply(&self) -> bool {
         self.queue.sent() > self.queue.acked()
@@ -177,6 +182,13 @@ impl Link {
         self.in_flight
             .front()
             .is_some_and(|front| self.queue.acked() + u64::from(front.len) <= self.queue.sent())
+    }
+
+    /// Whether the next reply is the result of the front command, not one of the handshake nor that to an ASKING.
+    pub(crate) fn expects_result(&self) -> bool {
+        let behind_asking =
+            |entry: &InFlight| entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
+        self.handshake.is_done() && !self.in_flight.front().is_some_and(behind_asking)
     }
 
     /// Takes the commands that `wanted` accepts out of what the kernel has not begun to take; the rest keeps its order. Their entries are as

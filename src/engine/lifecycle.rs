@@ -94,7 +94,7 @@ impl Engine {
             self.timers.sweep_soon(now);
         }
         link.queue.advance_sent(n);
-        if tracing {
+        if tracing && link.serves_callers() {
             link.trace.on_sent(now);
         }
     }
@@ -149,8 +149,10 @@ impl Engine {
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         let was_ready = link.is_ready();
-        let begun =
-            if matches!(because, LostBecause::Closed(_)) { reply_begun(link.recv.unread()) } else { None };
+        let begun = match because {
+            LostBecause::Closed(_) if link.expects_result() => reply_begun(link.recv.unread()),
+            _ => None,
+        };
         link.stats.disconnects += 1;
         let refused = matches!(because, LostBecause::Refused(_));
         let failure = failure_of(because, was_ready, &name);

@@ -21,6 +21,9 @@
 //! to their owners (`reply_slab` for pipelines, `stream` for the event-driven use), `redirect` and `fence` hold commands back and send
 //! them on, `refresh` learns the topology, `lifecycle` connects and buries, `timer` watches deadlines.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
 mod batch_ops;
 mod complete;
 mod connection;
@@ -313,11 +316,12 @@ impl Engine {
 
     /// Hands a node to the transport.
     fn schedule_transmit(&mut self, row: u16) {
-        if let Some(link) = self.links.get_mut(usize::from(row)) {
-            if !link.transmitting && link.wants_to_send() {
-                link.transmitting = true;
-                self.transmit.push_back(row);
-            }
+        if let Some(link) = self.links.get_mut(usize::from(row))
+            && !link.transmitting
+            && link.wants_to_send()
+        {
+            link.transmitting = true;
+            self.transmit.push_back(row);
         }
     }
 }

@@ -334,10 +334,10 @@ impl Engine {
 
     /// A redirect names the owner of a slot. Commands of the slot that are in flight elsewhere will be redirected in their turn.
     pub(crate) fn learn_owner(&mut self, slot: u16, row: u16, now: Timestamp) {
-        if self.slots.learn(slot, row, now.as_nanos()) {
-            if let Err(at) = self.primaries.binary_search(&row) {
-                self.primaries.insert(at, row);
-            }
+        if self.slots.learn(slot, row, now.as_nanos())
+            && let Err(at) = self.primaries.binary_search(&row)
+        {
+            self.primaries.insert(at, row);
         }
     }
 

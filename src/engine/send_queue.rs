@@ -165,8 +165,8 @@ impl SendQueue {
             if left == 0 || slices.len() == slices.inline_size() {
                 break;
             }
-            let piece = &segment[offset..];
-            let piece = &piece[..piece.len().min(left)];
+            let piece = segment.get(offset..).unwrap_or_default();
+            let piece = piece.get(..left).unwrap_or(piece);
             if !piece.is_empty() {
                 left -= piece.len();
                 slices.push(IoSlice::new(piece));

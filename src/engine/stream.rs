@@ -60,9 +60,6 @@ pub struct Completion<'a> {
     pub result: Result<ReplyRef<'a>, Error>,
 }
 
-/// Taken replies in front of others that are worth moving those for.
-const ARENA_TAKEN_MIN: usize = 64 << 10;
-
 /// All commands of the event-driven use, and their results in order of completion.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -104,10 +101,6 @@ impl Stream {
         self.ops.get(row as usize)
     }
 
-    pub(crate) fn op_mut(&mut self, row: u32) -> Option<&mut StreamOp> {
-        self.ops.get_mut(row as usize)
-    }
-
     /// Whether somebody still waits for this row.
     pub(crate) fn is_live(&self, row: u32) -> bool {
         self.op(row).is_some_and(|op| !op.tombstone)
@@ -123,7 +116,7 @@ impl Stream {
         if frame.len() >= LARGE_REPLY_BYTES_MIN {
             return self.complete_large(row, Bytes::copy_from_slice(frame));
         }
-        self.compact();
+        self.compact(frame.len());
         let start = self.arena_base + self.arena.len();
         self.arena.extend_from_slice(frame);
         if !self.file(row, Stored::Small { start, len: frame.len() }) {
@@ -131,8 +124,11 @@ impl Stream {
         }
     }
 
-    /// Forgets replies that were taken: all at once where none is left, else when they are most of the arena.
-    fn compact(&mut self) {
+    /// Makes room for a reply by forgetting those that were taken: all where none is left, else a good part before the arena grows.
+    fn compact(&mut self, wanted: usize) {
+        if !self.done.is_empty() && self.arena.len() + wanted <= self.arena.capacity() {
+            return;
+        }
         let first = self.done.iter().find_map(|done| match done.result {
             Stored::Small { start, .. } => Some(start),
             Stored::Large(_) | Stored::Failed(_) => None,
@@ -140,7 +136,7 @@ impl Stream {
         let taken = first.map_or(self.arena.len(), |first| first - self.arena_base);
         if taken == self.arena.len() {
             self.arena.clear();
-        } else if taken > ARENA_TAKEN_MIN && taken > self.arena.len() / 2 {
+        } else if taken >= self.arena.len() / 4 {
             self.arena.drain(..taken);
         } else {
             return;

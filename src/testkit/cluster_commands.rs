@@ -119,7 +119,7 @@ fn known_primary(exec: &mut Exec<'_>, id: &[u8], unknown: &str) -> Result<usize,
     let found = nodes.position(|node| node.id.as_bytes() == id);
     let view = &exec.cluster.nodes[me].view;
     match found.filter(|node| view.is_known(*node)) {
-        None => Err([format!("ERR {unknown} ").as_bytes(), id].concat().into()),
+        None => Err(CommandError::quoting(&format!("ERR {unknown} "), id, "")),
         Some(node) if view.primary_of(node).is_some() => {
             Err(CommandError::new("ERR Target node is not a master"))
         }

@@ -66,7 +66,7 @@ fn hello(exec: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
                 words = rest;
             }
             _ => {
-                return Err([b"ERR Syntax error in HELLO option '".as_slice(), option, b"'"].concat().into());
+                return Err(CommandError::quoting("ERR Syntax error in HELLO option '", option, "'"));
             }
         }
     }
@@ -160,6 +160,10 @@ fn echo(_: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
 
 fn select(exec: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let index = parse_integer(args[1])?;
+    if i32::try_from(index).is_err() {
+        let text = "ERR value is out of range, value must between -2147483648 and 2147483647";
+        return Err(CommandError::new(text));
+    }
     if exec.cluster.config().cluster_enabled && index != 0 {
         return Err(CommandError::new("ERR SELECT is not allowed in cluster mode"));
     }
@@ -219,7 +223,7 @@ fn checked_name(name: &[u8]) -> Result<&[u8], CommandError> {
 fn client_setinfo(_: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let name = args[2].to_ascii_lowercase();
     if name != b"lib-name" && name != b"lib-ver" {
-        return Err([b"ERR Unrecognized option '".as_slice(), args[2], b"'"].concat().into());
+        return Err(CommandError::quoting("ERR Unrecognized option '", args[2], "'"));
     }
     if !args[3].iter().all(|byte| (b'!'..=b'~').contains(byte)) {
         let name = String::from_utf8_lossy(&name).into_owned();
@@ -231,12 +235,19 @@ fn client_setinfo(_: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Do
 
 /// `CLIENT KILL ID n`: the one form a client needs to get rid of its own earlier connection.
 fn client_kill(exec: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
-    let [_, _, filter, value] = args else { return Err(SYNTAX) };
-    if !filter.eq_ignore_ascii_case(b"id") {
-        return Err(SYNTAX);
+    if args.len() == 3 {
+        // The old form names an address.
+        return Err(CommandError::new("ERR No such client"));
     }
-    let id = parse_integer(value).ok().filter(|id| *id > 0);
-    let id = id.ok_or(CommandError::new("ERR client-id should be greater than 0"))?;
+    let mut id = 0;
+    for filter in args[2..].chunks(2) {
+        let [name, value] = filter else { return Err(SYNTAX) };
+        if !name.eq_ignore_ascii_case(b"id") {
+            return Err(SYNTAX);
+        }
+        let valid = parse_integer(value).ok().filter(|id| *id > 0);
+        id = valid.ok_or(CommandError::new("ERR client-id should be greater than 0"))?;
+    }
     if id == exec.session.client_id {
         // SKIPME is on by default.
         reply.integer(0);

@@ -2,18 +2,20 @@
 //!
 //! <https://redis.io/docs/latest/commands/incr/>
 
+use super::extended::{self, Extended};
 use super::keyspace::{Keyspace, Value};
 use super::number::parse_integer;
-use super::reply::{CommandError, Done, Reply};
+use super::reply::{CommandError, Done, NOT_A_FLOAT, Reply};
 use super::table::{Command, Flags, ONE_KEY};
 
-const OVERFLOW: CommandError = CommandError::new("ERR increment or decrement would overflow");
+pub(crate) const OVERFLOW: CommandError = CommandError::new("ERR increment or decrement would overflow");
 
 pub(crate) const COMMANDS: &[Command] = &[
     Command::keys("incr", 2, Flags::GROW, ONE_KEY, incr),
     Command::keys("decr", 2, Flags::GROW, ONE_KEY, decr),
     Command::keys("incrby", 3, Flags::GROW, ONE_KEY, incrby),
     Command::keys("decrby", 3, Flags::GROW, ONE_KEY, decrby),
+    Command::keys("incrbyfloat", 3, Flags::GROW, ONE_KEY, incrbyfloat),
 ];
 
 fn incr(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
@@ -38,6 +40,16 @@ fn add(keys: &mut Keyspace, key: &[u8], amount: i64, reply: &mut Reply<'_>) -> D
     let sum = current.checked_add(amount).ok_or(OVERFLOW)?;
     replace(keys, key, sum.to_string().into_bytes());
     reply.integer(sum);
+    Ok(())
+}
+
+fn incrbyfloat(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
+    let current = keys.string(args[1])?.map_or(Some(Extended::ZERO), |value| Extended::parse(value));
+    let current = current.ok_or(NOT_A_FLOAT)?;
+    let amount = Extended::parse(args[2]).ok_or(NOT_A_FLOAT)?;
+    let text = extended::sum_text(current, amount)?;
+    reply.bulk(&text);
+    replace(keys, args[1], text);
     Ok(())
 }
 

@@ -69,12 +69,12 @@ impl Exec<'_> {
             Ok(command) => {
                 match self.admit(command, words) {
                     Ok(()) => self.queue_or_execute(command, words, reply),
-                    Err(refusal) => self.refuse(Some(command), refusal, reply),
+                    Err(refusal) => self.refuse(words[0], refusal, reply),
                 }
                 command.name == "asking"
             }
             Err(refusal) => {
-                self.refuse(None, refusal, reply);
+                self.refuse(words[0], refusal, reply);
                 false
             }
         };
@@ -151,13 +151,12 @@ impl Exec<'_> {
         redirect::check(self.cluster, node, &query, now_ms)
     }
 
-    fn refuse(&mut self, command: Option<&Command>, refusal: CommandError, reply: &mut Reply<'_>) {
-        let aborts =
-            command.is_some_and(|command| command.name == "exec") && self.session.transaction.is_some();
-        if aborts {
+    fn refuse(&mut self, name: &[u8], refusal: CommandError, reply: &mut Reply<'_>) {
+        if name.eq_ignore_ascii_case(b"exec") && !refusal.is_redirect() {
             super::transaction::forget(self);
             let reason = refusal.text();
-            let text = [b"EXECABORT Transaction discarded because of: ".as_slice(), &reason].concat();
+            let reason = reason.strip_prefix(b"ERR ").unwrap_or(&reason);
+            let text = [b"EXECABORT Transaction discarded because of: ".as_slice(), reason].concat();
             return reply.error(&text.into());
         }
         self.session.break_transaction();
@@ -167,8 +166,11 @@ impl Exec<'_> {
     fn queue_or_execute(&mut self, command: &'static Command, words: &[&[u8]], reply: &mut Reply<'_>) {
         match &mut self.session.transaction {
             Some(transaction) if !command.flags.has(Flags::NOT_QUEUED) => {
-                let words = words.iter().map(|word| word.to_vec()).collect();
-                transaction.queue.push(QueuedCommand { command, words });
+                // Nothing is kept for a transaction that will not run.
+                if !transaction.is_broken && !self.session.watch_is_broken {
+                    let words = words.iter().map(|word| word.to_vec()).collect();
+                    transaction.queue.push(QueuedCommand { command, words });
+                }
                 reply.status("QUEUED");
             }
             _ => self.execute(command, words, reply),

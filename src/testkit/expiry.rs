@@ -67,7 +67,7 @@ impl Condition {
                 b"XX" => condition.some = true,
                 b"GT" => condition.later = true,
                 b"LT" => condition.earlier = true,
-                _ => return Err([b"ERR Unsupported option ".as_slice(), word].concat().into()),
+                _ => return Err(CommandError::quoting("ERR Unsupported option ", word, "")),
             }
         }
         if condition.none && (condition.some || condition.later || condition.earlier) {

@@ -87,8 +87,7 @@ fn keys_matching(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> 
 
 /// The cursor is the slot to go on with, so a key that stays is returned exactly once.
 fn scan(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
-    let cursor = std::str::from_utf8(args[1]).ok().and_then(|text| text.parse::<u64>().ok());
-    let cursor = cursor.ok_or(CommandError::new("ERR invalid cursor"))?;
+    let cursor = parse_cursor(args[1]).ok_or(CommandError::new("ERR invalid cursor"))?;
     let (mut pattern, mut wanted, mut kind) = (b"*".as_slice(), 10, None);
     for option in args[2..].chunks(2) {
         let [name, value] = option else { return Err(SYNTAX) };
@@ -121,6 +120,16 @@ fn scan(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     reply.array(found.len());
     found.into_iter().for_each(|key| reply.bulk(key));
     Ok(())
+}
+
+/// What C's `strtoul` takes: no text is zero, a negative number wraps.
+fn parse_cursor(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let (is_negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
+    let cursor: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(if is_negative { cursor.wrapping_neg() } else { cursor })
 }
 
 fn dbsize(keys: &mut Keyspace, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {

@@ -25,14 +25,27 @@ impl CommandError {
         CommandError(Cow::Borrowed(text.as_bytes()))
     }
 
-    /// The text. A line break inside it would end the reply early: the server writes spaces instead.
+    /// A text with a word of the client's in it. C prints the word up to its first NUL.
+    pub(crate) fn quoting(before: &str, word: &[u8], after: &str) -> Self {
+        let end = word.iter().position(|&byte| byte == 0).unwrap_or(word.len());
+        CommandError([before.as_bytes(), &word[..end], after.as_bytes()].concat().into())
+    }
+
+    /// Whether it comes from the slot check: EXEC passes such errors on as they are.
+    pub(crate) fn is_redirect(&self) -> bool {
+        let codes = [b"MOVED ".as_slice(), b"ASK ", b"TRYAGAIN ", b"CROSSSLOT ", b"CLUSTERDOWN "];
+        codes.iter().any(|code| self.0.starts_with(code))
+    }
+
+    /// The text. A line break inside it would end the reply early: the server cuts those at the end and writes
+    /// spaces for the others.
     pub(crate) fn text(&self) -> Cow<'_, [u8]> {
-        if self.0.iter().any(|&byte| byte == b'\r' || byte == b'\n') {
-            let blank = |&byte: &u8| if byte == b'\r' || byte == b'\n' { b' ' } else { byte };
-            Cow::Owned(self.0.iter().map(blank).collect())
-        } else {
-            Cow::Borrowed(&self.0)
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        if !self.0.iter().any(is_break) {
+            return Cow::Borrowed(&self.0);
         }
+        let end = self.0.iter().rposition(|byte| !is_break(byte)).map_or(0, |last| last + 1);
+        Cow::Owned(self.0[..end].iter().map(|byte| if is_break(byte) { b' ' } else { *byte }).collect())
     }
 }
 

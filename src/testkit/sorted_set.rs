@@ -43,7 +43,9 @@ impl SortedSet {
         self.scores.get(member).copied()
     }
 
+    /// Adds a member or changes its score. A negative zero loses its sign, as in the server's compact encoding.
     pub(crate) fn insert(&mut self, member: &[u8], score: f64) {
+        let score = score + 0.0;
         if let Some(previous) = self.scores.insert(member.to_vec(), score) {
             self.order.remove(&(Score(previous), member.to_vec()));
         }

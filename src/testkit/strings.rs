@@ -264,7 +264,7 @@ fn msetnx(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
 }
 
 fn pairs<'a>(args: &'a [&'a [u8]], name: &str) -> Result<std::slice::Chunks<'a, &'a [u8]>, CommandError> {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(format!("ERR wrong number of arguments for '{name}' command").into());
     }
     Ok(args[1..].chunks(2))

@@ -174,18 +174,30 @@ impl Command {
     }
 }
 
-/// MIGRATE names one key, or any number behind the word KEYS.
+/// MIGRATE names one key, or any number behind the word KEYS; both at once is a syntax error and counts as none.
 fn migrate_keys<W: AsRef<[u8]>>(words: &[W]) -> SmallVec<[&[u8]; 8]> {
-    let words = words.iter().map(AsRef::as_ref);
-    match words.clone().nth(3) {
-        Some([]) => words.skip(6).skip_while(|word| !word.eq_ignore_ascii_case(b"KEYS")).skip(1).collect(),
-        key => key.into_iter().collect(),
+    let key = words.get(3).map(AsRef::as_ref);
+    let mut at = 6;
+    while let Some(word) = words.get(at) {
+        match word.as_ref().to_ascii_lowercase().as_slice() {
+            b"keys" if key.is_some_and(|key| !key.is_empty()) => return SmallVec::new(),
+            b"keys" => return words[at + 1..].iter().map(AsRef::as_ref).collect(),
+            b"auth" => at += 2,
+            b"auth2" => at += 3,
+            _ => at += 1,
+        }
     }
+    key.into_iter().collect()
 }
 
 const TABLES: &[&[Command]] = &[
     super::strings::COMMANDS,
     super::counters::COMMANDS,
+    super::lists::COMMANDS,
+    super::hashes::COMMANDS,
+    super::sets::COMMANDS,
+    super::sorted_sets::COMMANDS,
+    super::sorted_set_ranges::COMMANDS,
     super::keys::COMMANDS,
     super::expiry::COMMANDS,
     super::connection::COMMANDS,

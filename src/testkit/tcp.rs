@@ -312,7 +312,7 @@ impl Drop for EmbeddedCluster {
         self.shared.is_stopping.store(true, Ordering::Release);
         let listeners = self.listeners.get_mut().unwrap_or_else(PoisonError::into_inner);
         listeners.drain(..).flatten().for_each(Listener::stop);
-        let mut state = self.shared.lock();
+        let state = self.shared.lock();
         for stream in state.streams.values() {
             let _ = stream.shutdown(Shutdown::Both);
         }

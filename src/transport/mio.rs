@@ -158,11 +158,11 @@ impl Mio {
         if readiness.readable {
             self.drain(conn, engine, now);
         }
-        if readiness.writable {
-            if let Some(socket) = self.socket(conn) {
-                socket.blocked = false;
-                self.push(conn, engine, now);
-            }
+        if readiness.writable
+            && let Some(socket) = self.socket(conn)
+        {
+            socket.blocked = false;
+            self.push(conn, engine, now);
         }
     }
 

@@ -12,7 +12,7 @@ const RANGES_MAX: usize = 4;
 const COLUMNS: usize = 6;
 
 pub(super) fn table(out: &mut Output, survey: &Survey) {
-    let header = ["SHARD", "NODE", "ROLE", "SLOTS", "RANGES", "PING"].map(str::to_owned);
+    let header = ["SHARD", "NODE", "ROLE", "PING", "SLOTS", "RANGES"].map(str::to_owned);
     let rows: Vec<[String; COLUMNS]> =
         std::iter::once(header).chain(survey.nodes.iter().map(cells)).collect();
     let mut widths = [0; COLUMNS];
@@ -22,8 +22,17 @@ pub(super) fn table(out: &mut Output, survey: &Survey) {
         }
     }
     let [w0, w1, w2, w3, w4, _] = widths;
-    for [shard, node, role, slots, ranges, ping] in &rows {
-        out.line(&format!("{shard:>w0$}  {node:w1$}  {role:w2$}  {slots:>w3$}  {ranges:w4$}  {ping}"));
+    for [shard, node, role, ping, slots, ranges] in &rows {
+        out.line(&format!("{shard:>w0$}  {node:w1$}  {role:w2$}  {ping:>w3$}  {slots:>w4$}  {ranges}"));
+    }
+    for node in &survey.nodes {
+        let note = match &node.answer {
+            Answer::After(_) => continue,
+            Answer::Failed(reason) => reason.as_str(),
+            Answer::NotAsked if node.primary => "has no slots, so clients leave it alone",
+            Answer::NotAsked => "not in service yet: it is still copying its primary, or has just begun to",
+        };
+        out.labelled(&format!("{}: ", node.address()), note);
     }
 }
 
@@ -33,10 +42,10 @@ fn cells(node: &SurveyedNode) -> [String; COLUMNS] {
     let slots = if node.primary { node.slot_count().to_string() } else { String::new() };
     let ping = match &node.answer {
         Answer::After(took) => format!("{} ms", ms(*took)),
-        Answer::Failed(reason) => format!("NO ANSWER: {reason}"),
-        Answer::NotAsked => "not asked: serves nothing".to_owned(),
+        Answer::Failed(_) => "NO ANSWER".to_owned(),
+        Answer::NotAsked => "not asked".to_owned(),
     };
-    [shard, node.address().to_owned(), role.to_owned(), slots, ranges(&node.slots), ping]
+    [shard, node.address().to_owned(), role.to_owned(), ping, slots, ranges(&node.slots)]
 }
 
 fn ranges(slots: &[(u16, u16)]) -> String {
