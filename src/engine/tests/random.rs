@@ -13,6 +13,8 @@ use crate::error::Outcome;
 
 const SEEDS: u64 = 300;
 const STEPS: u32 = 250;
+const TURN_MS: u64 = 7;
+const REST_TURNS: u64 = 4_000 / TURN_MS;
 
 /// Names the seed when a test panics.
 struct Seed(u64);
@@ -30,7 +32,7 @@ impl Sim {
     fn step(&mut self) {
         match self.rng.below(100) {
             0..=14 => {
-                let timeout_ms = 20 + self.rng.below(3_000);
+                let timeout_ms = 20 + self.rng.below(self.engine.config().command_timeout_ms);
                 self.submit_stream(timeout_ms);
             }
             15..=29 => self.submit_batch(),
@@ -147,11 +149,11 @@ impl Sim {
         }
     }
 
-    /// All is well and nobody asks for more: everything comes to its end.
+    /// All is well and nobody asks for more: everything comes to its end, within the longest pause between two tries and a little.
     fn come_to_rest(&mut self) {
         self.cluster.heal();
         self.flush();
-        for _ in 0..3_000 {
+        for _ in 0..REST_TURNS {
             self.turn();
             let pending = self.ops.iter().any(|op| matches!(op.fate, Fate::Pending));
             if !pending && self.engine.stats().in_flight == 0 {
@@ -179,7 +181,7 @@ impl Sim {
             self.deliver(conn, 100_000);
         }
         self.take_results();
-        self.pass(7);
+        self.pass(TURN_MS);
         self.check_books();
     }
 

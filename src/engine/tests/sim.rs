@@ -71,7 +71,8 @@ fn settings(rng: &mut Rng) -> Config {
     config.reconnect_max_ms = 200;
     config.refresh_interval_ms = [0, 0, 300][rng.below(3) as usize];
     config.refresh_min_interval_ms = 1 + rng.below(100);
-    config.command_timeout_ms = 100 + rng.below(3_000);
+    // Patient callers show commands that only a deadline would free.
+    config.command_timeout_ms = if rng.below(3) == 0 { 60_000 } else { 100 + rng.below(3_000) };
     config.tryagain_wait_ms = rng.below(2_000);
     if rng.below(4) == 0 {
         config.hops_max = rng.below(5) as u8;
