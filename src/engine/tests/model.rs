@@ -73,7 +73,7 @@ fn place(port: u16) -> usize {
 /// One command off the front of what has arrived: its words and its length.
 fn parse(bytes: &[u8]) -> Option<(Vec<String>, usize)> {
     let mut at = 0;
-    let mut number = |mark: u8, at: &mut usize| {
+    let number = |mark: u8, at: &mut usize| {
         let line = bytes.get(*at..)?;
         let end = line.windows(2).position(|pair| pair == b"\r\n")?;
         assert_eq!(line[0], mark, "the stream is out of step: {}", line.escape_ascii());
@@ -245,7 +245,7 @@ impl Cluster {
             return;
         };
         match (rng.below(6), slot.importing) {
-            (0 | 1, None) if other != authority => slot.importing = Some(other),
+            (0..=2, None) if other != authority => slot.importing = Some(other),
             (0..=2, Some(_)) => slot.keys[key].moved = true,
             (3, Some(target)) if slot.keys.iter().all(|key| key.moved) => slot.hand_over(authority, target),
             (3, None) if other != authority => slot.hand_over(authority, other),

@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 
 use super::model::REJECTIONS;
-use super::sim::{Fate, Kind, Sim};
+use super::sim::{Command, Fate, Kind, Sim};
 use crate::command::cmd;
 use crate::engine::in_flight::{InFlight, NO_SLOT};
 use crate::error::Outcome;
 
 const SEEDS: u64 = 300;
 const STEPS: u32 = 250;
+const TURN_MS: u64 = 7;
+const REST_TURNS: u64 = 4_000 / TURN_MS;
 
 /// Names the seed when a test panics.
 struct Seed(u64);
@@ -30,7 +32,7 @@ impl Sim {
     fn step(&mut self) {
         match self.rng.below(100) {
             0..=14 => {
-                let timeout_ms = 20 + self.rng.below(3_000);
+                let timeout_ms = 20 + self.rng.below(self.engine.config().command_timeout_ms);
                 self.submit_stream(timeout_ms);
             }
             15..=29 => self.submit_batch(),
@@ -48,14 +50,23 @@ impl Sim {
                 self.pass(ms);
             }
             83..=92 => self.cluster.evolve(&mut self.rng),
-            93..=95 => self.break_something(),
+            93..=95 if self.stormy => self.break_something(),
             96 => self.engine.refresh_topology(self.now),
             _ => self.take_results(),
         }
         self.act();
     }
 
+    /// Half of the time everybody gets somewhere.
     fn move_bytes(&mut self) {
+        if self.one_in(2) {
+            for conn in self.sockets.keys().copied().collect::<Vec<_>>() {
+                self.write(conn, 100_000);
+                self.serve(conn, 10);
+                self.deliver(conn, 100_000);
+            }
+            return;
+        }
         let limit = [1, 7, 50, 100_000][self.rng.below(4) as usize];
         let times = 1 + self.rng.below(8);
         for _ in 0..times {
@@ -66,10 +77,14 @@ impl Sim {
     }
 
     fn serve_some(&mut self) {
-        for _ in 0..self.rng.below(20) {
-            let Some(conn) = self.any_socket() else { return };
-            let socket = self.sockets.get_mut(&conn).expect("open");
-            self.cluster.serve(socket);
+        let Some(conn) = self.any_socket() else { return };
+        let commands = self.rng.below(10);
+        self.serve(conn, commands);
+    }
+
+    fn serve(&mut self, conn: crate::engine::ConnId, commands: u64) {
+        if let Some(socket) = self.sockets.get_mut(&conn) {
+            let _all = (0..commands).all(|_| self.cluster.serve(socket));
         }
     }
 
@@ -147,11 +162,11 @@ impl Sim {
         }
     }
 
-    /// All is well and nobody asks for more: everything comes to its end.
+    /// All is well and nobody asks for more: everything comes to its end, within the longest pause between two tries and a little.
     fn come_to_rest(&mut self) {
         self.cluster.heal();
         self.flush();
-        for _ in 0..3_000 {
+        for _ in 0..REST_TURNS {
             self.turn();
             let pending = self.ops.iter().any(|op| matches!(op.fate, Fate::Pending));
             if !pending && self.engine.stats().in_flight == 0 {
@@ -179,26 +194,32 @@ impl Sim {
             self.deliver(conn, 100_000);
         }
         self.take_results();
-        self.pass(7);
+        self.pass(TURN_MS);
         self.check_books();
     }
 
-    /// Every slot is alive.
+    /// Every slot is alive. The first attempt may teach where it is.
     fn probe_slots(&mut self) {
+        self.append_everywhere();
+        let first = self.append_everywhere();
+        for op in &self.ops[first..] {
+            assert!(matches!(op.fate, Fate::Done(_)), "slot {} is dead: {:?}", op.key.0, op.fate);
+        }
+    }
+
+    fn append_everywhere(&mut self) -> usize {
+        let first = self.ops.len();
         for slot in 0..3 {
             for key in 0..2 {
                 let number = self.ops.len() as u32;
                 let name = self.cluster.slots[slot].keys[key].name.clone();
                 self.ops.push(super::sim::Op { kind: Kind::Append, key: (slot, key), fate: Fate::Pending });
-                self.submit_as_stream(number, &cmd("RPUSH").key(name).arg(number), 10_000);
+                self.submit_as_stream(number, &Command::Raw(cmd("RPUSH").key(name).arg(number)), 10_000);
             }
         }
-        let first = self.ops.len() - 6;
         self.engine.flush();
         self.come_to_rest();
-        for op in &self.ops[first..] {
-            assert!(matches!(op.fate, Fate::Done(_)), "slot {} is dead: {:?}", op.key.0, op.fate);
-        }
+        first
     }
 
     /// What the callers were told is what happened.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::model::{Cluster, PORTS, Socket};
 use super::{Cmd, config};
-use crate::command::{Route, cmd};
+use crate::command::{Arg, Keys, Merge, Request, Route, cmd};
 use crate::config::{Config, Endpoint};
 use crate::engine::rng::Rng;
 use crate::engine::{Action, BatchId, ConnId, Engine, Timestamp, Token};
@@ -40,6 +40,26 @@ pub(super) struct Op {
     pub(super) fate: Fate,
 }
 
+pub(super) enum Command {
+    Raw(Cmd),
+    /// Over two keys; split where they are in two slots.
+    Exists([String; 2]),
+}
+
+impl Command {
+    fn with<T>(&self, submit: impl FnOnce(&Request<'_>) -> T) -> T {
+        match self {
+            Command::Raw(command) => submit(&command.request().expect("a good command")),
+            Command::Exists(keys) => {
+                let args = keys.each_ref().map(|key| Arg::Bytes(key.as_bytes()));
+                let request =
+                    Request::new("EXISTS", Keys::Range { first: 0, step: 1, count: 2 }, &args).read_only();
+                submit(&request.splittable(1, Merge::Sum))
+            }
+        }
+    }
+}
+
 pub(super) struct OpenBatch {
     pub(super) id: BatchId,
     /// Numbers and indices of its commands.
@@ -52,6 +72,8 @@ pub(super) struct Sim {
     pub(super) now: Timestamp,
     pub(super) rng: Rng,
     pub(super) cluster: Cluster,
+    /// Things break.
+    pub(super) stormy: bool,
     pub(super) sockets: BTreeMap<ConnId, Socket>,
     pub(super) dials: Vec<(ConnId, u16)>,
     /// Connections the engine has named since they had nothing to write.
@@ -71,7 +93,8 @@ fn settings(rng: &mut Rng) -> Config {
     config.reconnect_max_ms = 200;
     config.refresh_interval_ms = [0, 0, 300][rng.below(3) as usize];
     config.refresh_min_interval_ms = 1 + rng.below(100);
-    config.command_timeout_ms = 100 + rng.below(3_000);
+    // Patient callers show commands that only a deadline would free.
+    config.command_timeout_ms = if rng.below(3) == 0 { 60_000 } else { 100 + rng.below(3_000) };
     config.tryagain_wait_ms = rng.below(2_000);
     if rng.below(4) == 0 {
         config.hops_max = rng.below(5) as u8;
@@ -93,6 +116,7 @@ impl Sim {
             now,
             rng,
             cluster: Cluster::new(),
+            stormy: seed % 3 != 0,
             sockets: BTreeMap::new(),
             dials: Vec::new(),
             writable: BTreeSet::new(),
@@ -140,7 +164,7 @@ impl Sim {
         }
     }
 
-    pub(super) fn next_command(&mut self) -> (u32, Cmd) {
+    pub(super) fn next_command(&mut self) -> (u32, Command) {
         let number = self.ops.len() as u32;
         let key = (self.rng.below(3) as usize, self.rng.below(2) as usize);
         let name = |sim: &Sim, key: (usize, usize)| sim.cluster.slots[key.0].keys[key.1].name.clone();
@@ -148,18 +172,18 @@ impl Sim {
             0..=5 => {
                 let padding = if self.one_in(20) { 20 << 10 } else { 1 };
                 let command = cmd("RPUSH").key(name(self, key)).arg(number).arg("x".repeat(padding));
-                (Kind::Append, command)
+                (Kind::Append, Command::Raw(command))
             }
-            6..=9 => (Kind::Read, cmd("GET").key(name(self, key)).arg(number)),
+            6..=9 => (Kind::Read, Command::Raw(cmd("GET").key(name(self, key)).arg(number))),
             10 => {
                 let other = (self.rng.below(3) as usize, 1 - key.1);
-                (Kind::Exists(2), cmd("EXISTS").key(name(self, key)).key(name(self, other)))
+                (Kind::Exists(2), Command::Exists([name(self, key), name(self, other)]))
             }
             _ => {
                 let port = PORTS[self.rng.below(3) as usize];
                 let known = Route::Node(Endpoint::new("h", port));
                 let route = if self.one_in(2) { Route::AnyPrimary } else { known };
-                (Kind::Ping, cmd("PING").arg(number).route(route))
+                (Kind::Ping, Command::Raw(cmd("PING").arg(number).route(route)))
             }
         };
         self.ops.push(Op { kind, key, fate: Fate::Pending });
@@ -171,9 +195,9 @@ impl Sim {
         self.submit_as_stream(number, &command, timeout_ms);
     }
 
-    pub(super) fn submit_as_stream(&mut self, number: u32, command: &Cmd, timeout_ms: u64) {
-        let request = command.request().expect("a good command");
-        match self.engine.submit_stream(&request, u64::from(number), timeout_ms, self.now) {
+    pub(super) fn submit_as_stream(&mut self, number: u32, command: &Command, timeout_ms: u64) {
+        let (engine, now) = (&mut self.engine, self.now);
+        match command.with(|request| engine.submit_stream(request, u64::from(number), timeout_ms, now)) {
             Ok(token) => self.tokens.push((number, token)),
             Err(error) => self.finish(number, Err(&error)),
         }
@@ -185,9 +209,9 @@ impl Sim {
             self.batches.push(OpenBatch { id, commands: Vec::new(), flushed: false });
         }
         let (number, command) = self.next_command();
-        let request = command.request().expect("a good command");
         let batch = self.batches.iter_mut().find(|batch| !batch.flushed).expect("an open batch");
-        let index = self.engine.submit(batch.id, &request, self.now);
+        let (engine, now) = (&mut self.engine, self.now);
+        let index = command.with(|request| engine.submit(batch.id, request, now));
         batch.commands.push((number, index));
     }
 
