@@ -116,7 +116,7 @@ impl Sim {
             now,
             rng,
             cluster: Cluster::new(),
-            stormy: seed % 3 != 0,
+            stormy: !seed.is_multiple_of(3),
             sockets: BTreeMap::new(),
             dials: Vec::new(),
             writable: BTreeSet::new(),
