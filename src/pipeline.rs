@@ -59,12 +59,13 @@ impl<'c, T: Transport> Pipeline<'c, T> {
         let options = BatchOptions { timeout_ms: config.command_timeout_ms, follow_redirects: true };
         let fanout = config.fanout;
         let batch = client.engine.open_batch_with(options);
+        let flush = client.engine.next_sequence();
         Pipeline {
             client,
             batch,
             options,
             fanout,
-            flush: 0,
+            flush,
             flushed: false,
             timeline: None,
             with_timeline: false,
