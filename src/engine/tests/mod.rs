@@ -122,7 +122,7 @@ impl Script {
         let handshake = String::from_utf8(self.written(port)).expect("text");
         assert!(handshake.starts_with("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"), "{handshake}");
         self.reply(port, "%2\r\n+proto\r\n:3\r\n+mode\r\n+cluster\r\n+OK\r\n+OK\r\n");
-        self.reply(port, &format!("$40\r\n{port:040}\r\n"));
+        self.reply(port, format!("$40\r\n{port:040}\r\n"));
         self.tick(0);
     }
 

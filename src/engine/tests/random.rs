@@ -267,7 +267,7 @@ fn run(seed: u64) {
     let _named = Seed(seed);
     let mut sim = Sim::new(seed);
     // Half of the runs begin with a connected client.
-    for _ in 0..if seed % 2 == 0 { 5 } else { 0 } {
+    for _ in 0..if seed.is_multiple_of(2) { 5 } else { 0 } {
         sim.turn();
     }
     for _ in 0..STEPS {

@@ -40,6 +40,7 @@ pub(super) struct Op {
     pub(super) fate: Fate,
 }
 
+#[derive(Debug)]
 pub(super) enum Command {
     Raw(Cmd),
     /// Over two keys; split where they are in two slots.
@@ -116,7 +117,7 @@ impl Sim {
             now,
             rng,
             cluster: Cluster::new(),
-            stormy: seed % 3 != 0,
+            stormy: !seed.is_multiple_of(3),
             sockets: BTreeMap::new(),
             dials: Vec::new(),
             writable: BTreeSet::new(),
