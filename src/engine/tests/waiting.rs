@@ -112,3 +112,29 @@ fn commands_of_one_slot_go_to_one_target_at_a_time() {
     assert_eq!([s.result(batch, 0), s.result(batch, 1)], ["+OK\\r\\n"; 2]);
     s.assert_empty();
 }
+
+#[test]
+fn the_rest_of_a_round_that_has_not_left_does_not_overtake_a_command_of_it() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    s.send(&set(&key, "1"));
+    s.written(A);
+    let batch = s.batch();
+    s.submit(batch, &set(&key, "2"));
+    s.submit(batch, &set(&key, "3"));
+    s.flush(batch);
+    s.reply(A, ask(&key, B));
+    s.accept(B);
+    s.written(B);
+    s.reply(B, "+OK\r\n+OK\r\n");
+    let one = wire(&["SET", &key, "2"]);
+    assert_eq!(s.written_at_most(A, one.len()), one);
+    s.reply(A, ask(&key, B));
+    assert_eq!(s.written(A), b"", "the migration may be over by now");
+    assert_eq!(s.written(B), wires(&[&["ASKING"], &["SET", &key, "2"]]));
+    s.reply(B, "+OK\r\n+OK\r\n");
+    assert_eq!(s.written(A), wire(&["SET", &key, "3"]));
+    s.reply(A, "+OK\r\n");
+    assert_eq!([s.result(batch, 0), s.result(batch, 1)], ["+OK\\r\\n"; 2]);
+    s.assert_empty();
+}
