@@ -40,6 +40,7 @@ pub(super) struct Op {
     pub(super) fate: Fate,
 }
 
+#[derive(Debug)]
 pub(super) enum Command {
     Raw(Cmd),
     /// Over two keys; split where they are in two slots.
