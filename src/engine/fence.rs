@@ -6,8 +6,8 @@
 //! ```text
 //!   rejected ──▶ drain ──▶ probe the owner with the first ──▶ it ran: send the rest in order, lift the fence
 //!                 ▲   │                                   └─▶ rejected again: wait a little, probe again
-//!                 │   └──▶ ASK: send those to the target, each behind its own ASKING; then the rest to the source; until a round
-//!                 │        brings no ASK
+//!                 │   └──▶ ASK: send those to the target, each behind its own ASKING; then the next to the source; one node at a
+//!                 │        time, in the order of submission, until a round brings no ASK
 //!                 └─────── no owner, cluster down, loading: wait for a timer or the next view of the topology
 //! ```
 //!
@@ -191,6 +191,17 @@ impl Fences {
             if wanted(&parked) { taken.push(parked) } else { kept.push_back(parked) }
         }
         fence.parked = kept;
+        for parked in &taken {
+            self.unaccount(parked);
+        }
+        taken
+    }
+
+    /// Takes the held commands in front of the first that `wanted` does not accept.
+    pub(crate) fn take_leading(&mut self, slot: u16, wanted: impl Fn(&Parked) -> bool) -> Vec<Parked> {
+        let Some(fence) = self.by_slot.get_mut(&slot) else { return Vec::new() };
+        let count = fence.parked.iter().take_while(|parked| wanted(parked)).count();
+        let taken: Vec<Parked> = fence.parked.drain(..count).collect();
         for parked in &taken {
             self.unaccount(parked);
         }

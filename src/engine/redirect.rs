@@ -70,6 +70,9 @@ impl Engine {
                 verdict => self.hold_back(row, entry, verdict, text, now),
             }
         }
+        if let ServerReply::Moved(_) = reply {
+            self.fence_followers(row, entry.slot);
+        }
         match reply {
             // The handshake's credentials no longer hold; whatever is in flight will hear the same.
             ServerReply::Code(Code::NoAuth) => {
@@ -104,6 +107,18 @@ impl Engine {
             self.learn_owner(redirect.slot, target, now);
         }
         self.request_refresh(target, now);
+    }
+
+    /// The owner of a slot is elsewhere now, although the command that found out is not sent on: what is still in flight here must be
+    /// answered before anything goes there.
+    fn fence_followers(&mut self, row: u16, slot: u16) {
+        let leaves = self.slots.owner(slot).is_some_and(|owner| owner != row) && !self.fences.is_fenced(slot);
+        let link = self.links.get(usize::from(row)).filter(|_| leaves);
+        if link.is_some_and(|link| link.in_flight.iter().any(|entry| entry.slot == slot)) {
+            let draining = self.flag_sent(row, slot);
+            self.fences.open(slot, draining);
+            self.fences.wake(slot);
+        }
     }
 
     /// The bytes of the command at the front, without ASKING.

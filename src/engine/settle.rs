@@ -132,7 +132,11 @@ impl Engine {
         let Some(fence) = self.fences.get_mut(slot) else { return false };
         match fence.step {
             Step::Probe { row, accepted } => accepted && owner == Some(row),
-            Step::SourceLeg { refused } => !refused && fence.hint == Hint::Rounds,
+            Step::SourceLeg { refused } => {
+                !refused
+                    && fence.hint == Hint::Rounds
+                    && fence.parked.iter().all(|parked| parked.ask.is_none())
+            }
             Step::Drain | Step::TargetLeg | Step::Wait => false,
         }
     }
@@ -180,24 +184,24 @@ impl Engine {
         self.send_on(owner, first.entry, &first.bytes, now);
     }
 
-    /// One leg of a round while the slot migrates: what the source has refused goes to the target, else all to the source.
+    /// One leg of a round while the slot migrates: the first command and those behind it that go to the same node. Two nodes at a time would
+    /// run commands of one key in any order.
     fn run_leg(&mut self, slot: u16, now: Timestamp) {
-        let asked = self.fences.take_all(slot, |parked| parked.ask.is_some());
-        if asked.is_empty() {
-            let Some(owner) = self.slots.owner(slot) else { return self.wait_for_owner(slot, now) };
-            let all = self.fences.take_all(slot, |_| true);
-            self.begin_leg(slot, Step::SourceLeg { refused: false }, all.len());
-            for mut parked in all {
-                parked.entry.flags |= InFlight::FENCED;
-                self.send_on(owner, parked.entry, &parked.bytes, now);
-            }
-            return;
-        }
-        self.begin_leg(slot, Step::TargetLeg, asked.len());
-        for mut parked in asked {
-            let Some(target) = parked.ask else { continue };
+        let target =
+            self.fences.get_mut(slot).and_then(|fence| fence.parked.front()).and_then(|first| first.ask);
+        let Some(row) = target.or_else(|| self.slots.owner(slot)) else {
+            return self.wait_for_owner(slot, now);
+        };
+        let leg = self.fences.take_leading(slot, |parked| parked.ask == target);
+        let step = if target.is_some() { Step::TargetLeg } else { Step::SourceLeg { refused: false } };
+        self.begin_leg(slot, step, leg.len());
+        for mut parked in leg {
             parked.entry.flags |= InFlight::FENCED;
-            self.send_asking(target, parked.entry, &parked.bytes, now);
+            if target.is_some() {
+                self.send_asking(row, parked.entry, &parked.bytes, now);
+            } else {
+                self.send_on(row, parked.entry, &parked.bytes, now);
+            }
         }
     }
 

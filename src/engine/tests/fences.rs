@@ -231,7 +231,7 @@ fn a_redirect_about_a_slot_that_the_command_has_not_is_no_reason_to_split_that_s
 }
 
 #[test]
-fn an_ask_does_not_shorten_the_delay_of_a_tryagain() {
+fn an_ask_neither_shortens_the_delay_of_a_tryagain_nor_overtakes_it() {
     let mut s = Script::start();
     let key = key_of(A, 1);
     let batch = s.batch();
@@ -243,8 +243,13 @@ fn an_ask_does_not_shorten_the_delay_of_a_tryagain() {
     s.reply(A, ask(&key, B));
     assert_eq!((s.written(A), s.dials.contains(&B)), (Vec::new(), false), "not at once");
     s.tick(10);
+    assert_eq!(s.written(A), wire(&["SET", &key, "1"]));
+    assert!(!s.dials.contains(&B), "the second comes after the first");
+    s.reply(A, "+OK\r\n");
     s.accept(B);
     assert_eq!(s.written(B), wires(&[&["ASKING"], &["SET", &key, "2"]]));
+    s.reply(B, "+OK\r\n+OK\r\n");
+    assert_eq!([s.result(batch, 0), s.result(batch, 1)], ["+OK\\r\\n"; 2]);
 }
 
 #[test]

@@ -4,9 +4,12 @@
 mod deadlines;
 mod fences;
 mod loss;
+mod model;
 mod queues;
+mod random;
 mod redirects;
 mod refreshing;
+mod sim;
 mod topology;
 mod waiting;
 mod windows;

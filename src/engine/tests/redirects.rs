@@ -301,3 +301,27 @@ fn unsent_commands_of_a_redirected_slot_go_to_the_new_owner_directly() {
     assert_eq!([s.result(first, 0), s.result(second, 0), s.result(second, 1)], ["+OK\\r\\n"; 3]);
     s.assert_empty();
 }
+
+#[test]
+fn a_redirect_that_is_not_followed_does_not_let_later_commands_overtake_those_in_flight() {
+    let mut config = config();
+    config.hops_max = 0;
+    let mut s = Script::start_with(config);
+    let key = key_of(A, 1);
+    let batch = s.batch();
+    s.submit(batch, &set(&key, "1"));
+    s.submit(batch, &set(&key, "2"));
+    s.flush(batch);
+    s.written(A);
+    s.reply(A, moved(&key, B));
+    assert_eq!(s.result(batch, 0), "Redirects NotExecuted");
+    let next = s.send(&set(&key, "3"));
+    assert!(!s.dials.contains(&B), "the second is in flight on A");
+    // The slot came back between the two.
+    s.reply(A, "+OK\r\n");
+    s.accept(B);
+    assert_eq!(s.written(B), wire(&["SET", &key, "3"]));
+    s.reply(B, "+OK\r\n");
+    assert_eq!([s.result(batch, 1), s.result(next, 0)], ["+OK\\r\\n"; 2]);
+    s.assert_empty();
+}

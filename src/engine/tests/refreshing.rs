@@ -116,7 +116,7 @@ fn nodes_that_refuse_the_question_are_asked_ever_more_slowly() {
 fn a_node_is_dialled_for_waiting_commands_when_its_address_becomes_known() {
     let view = slots_reply(&THIRDS);
     let (head, tail) = view.split_once(&format!("$1\r\nh\r\n:{B}\r\n")).expect("B's address");
-    let mut s = Script::start_with_reply(config(), &format!("{head}$1\r\n?\r\n:0\r\n{tail}"));
+    let mut s = Script::start_with_reply(config(), &format!("{head}$1\r\n?\r\n:{B}\r\n{tail}"));
     let batch = s.send(&get(&key_of(B, 1)));
     assert_eq!(s.dials, []);
     s.engine.refresh_topology(s.now);
