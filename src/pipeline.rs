@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use crate::client::Client;
 use crate::command::{Commands, Request, ToRequest};
 use crate::config::Fanout;
-use crate::engine::{Batch, BatchId, BatchOptions, Timeline};
+use crate::engine::{Batch, BatchId, BatchOptions, Timeline, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::resp::from_reply::FromReply;
 use crate::resp::reply::ReplyRef;
@@ -49,6 +49,9 @@ pub struct Pipeline<'c, T: Transport = Mio> {
     /// Different for each flush of the client, so that a ticket is not taken for another's.
     flush: u64,
     flushed: bool,
+    /// When the batch was opened. Reading the clock for each command would cost a fifth of the command; nothing that counts from here
+    /// needs more: deadlines start at the flush.
+    now: Timestamp,
     timeline: Option<Timeline>,
     with_timeline: bool,
 }
@@ -60,6 +63,7 @@ impl<'c, T: Transport> Pipeline<'c, T> {
         let fanout = config.fanout;
         let batch = client.engine.open_batch_with(options);
         let flush = client.engine.next_sequence();
+        let now = client.transport.now();
         Pipeline {
             client,
             batch,
@@ -67,6 +71,7 @@ impl<'c, T: Transport> Pipeline<'c, T> {
             fanout,
             flush,
             flushed: false,
+            now,
             timeline: None,
             with_timeline: false,
         }
@@ -116,8 +121,7 @@ impl<'c, T: Transport> Pipeline<'c, T> {
     }
 
     fn push(&mut self, request: &Request<'_>) -> u32 {
-        let now = self.client.transport.now();
-        self.client.engine.submit(self.batch, request, now)
+        self.client.engine.submit(self.batch, request, self.now)
     }
 
     /// Opens a fresh batch where the last one has been flushed.
@@ -128,6 +132,7 @@ impl<'c, T: Transport> Pipeline<'c, T> {
             self.flush = self.client.engine.next_sequence();
             self.flushed = false;
             self.timeline = None;
+            self.now = self.client.transport.now();
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a pipeline asks of its batch besides submitting: deadline, timeline, taking back, and cancelling single commands.
 
-use crate::engine::connection::Link;
+use crate::engine::connection::{Link, LinkState};
+use crate::engine::event::Action;
 use crate::engine::in_flight::{InFlight, STREAM};
 use crate::engine::submit::BatchId;
 use crate::engine::time::Timestamp;
@@ -9,10 +10,28 @@ use crate::engine::{Engine, Token};
 use crate::error::{Error, ErrorKind, Outcome};
 
 impl Engine {
-    /// The batch's time runs from now.
+    /// The batch's time runs from now; so does that of dials that the driver has not picked up: a caller may fill a batch for as long as
+    /// it likes.
     pub fn start_deadline(&mut self, batch: BatchId, now: Timestamp) {
         if let Some(batch) = self.batch_mut(batch) {
             batch.deadline = now.after_ms(batch.options.timeout_ms);
+        }
+        if !self.actions.is_empty() {
+            self.restart_dials(now);
+        }
+    }
+
+    #[cold]
+    fn restart_dials(&mut self, now: Timestamp) {
+        for action in &self.actions {
+            let Action::Connect { conn, .. } = action else { continue };
+            let deadline = now.after_ms(self.config.connect_timeout_ms);
+            if let Some(link) =
+                self.links.get_mut(conn.row()).filter(|link| link.generation == conn.generation)
+                && matches!(link.state, LinkState::Connecting { .. })
+            {
+                link.state = LinkState::Connecting { deadline };
+            }
         }
     }
 

@@ -23,6 +23,24 @@ fn a_late_reply_is_discarded_and_the_next_command_gets_its_own() {
 }
 
 #[test]
+fn a_batch_that_is_filled_slowly_takes_no_time_from_its_dials() {
+    let mut s = Script::start();
+    let key = key_of(B, 1);
+    let batch = s.batch();
+    let opened = s.now;
+    s.engine.submit(batch, &set(&key, "slow").request().expect("a good command"), opened);
+    s.now = opened.after_ms(3_000);
+    s.flush(batch);
+    s.tick(999);
+    assert_eq!(s.dials, [B], "the attempt is as old as the flush that handed it out");
+    s.accept(B);
+    assert_eq!(s.written(B), wire(&["SET", &key, "slow"]));
+    s.reply(B, "+OK\r\n");
+    assert_eq!(s.result(batch, 0), "+OK\\r\\n");
+    s.assert_empty();
+}
+
+#[test]
 fn an_unsent_command_that_times_out_never_runs() {
     let mut s = Script::start();
     let (key, kept) = (key_of(A, 1), key_of(A, 2));
