@@ -75,9 +75,19 @@ impl Traffic {
 
     fn run(&mut self, pair: &mut ClusterPair, commands: usize) {
         let ports: Vec<u16> = (0..2).map(|node| pair.model.node(node).port()).collect();
+        let mut in_transaction = [false; 2];
         for _ in 0..commands {
             let node = self.random.below(2);
             let command = self.command(ports[1 - node]);
+            in_transaction[node] = match command[0].as_slice() {
+                b"multi" => true,
+                b"exec" | b"discard" => false,
+                _ => in_transaction[node],
+            };
+            // Its reply is in no order, and EXEC's is compared as it is.
+            if in_transaction[node] && command.iter().any(|word| word == b"getkeysinslot") {
+                continue;
+            }
             pair.compare(node, &command);
         }
         // No transaction stays open: what follows is meant to be executed.

@@ -34,7 +34,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// Stores fields and says how many are new.
 fn set_fields(keys: &mut Keyspace, args: &[&[u8]], name: &str) -> Result<usize, CommandError> {
-    if args.len() % 2 == 1 {
+    if !args.len().is_multiple_of(2) {
         return Err(format!("ERR wrong number of arguments for '{name}' command").into());
     }
     let hash = keys.hash_or_new(args[1])?;

@@ -54,7 +54,7 @@ impl AddOptions {
     }
 
     fn check(&self, words: usize) -> Done {
-        if words == 0 || words % 2 == 1 {
+        if words == 0 || !words.is_multiple_of(2) {
             return Err(SYNTAX);
         }
         if self.only_new && self.only_existing {
