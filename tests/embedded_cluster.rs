@@ -124,6 +124,15 @@ fn a_delay_is_paid_once_by_what_arrives_together_and_by_all_connections_at_once(
 }
 
 #[test]
+fn late_answers_arrive_before_the_end_of_the_connection() {
+    let cluster = EmbeddedCluster::builder().primaries(1).delay_ms(60).start().expect("sockets");
+    let mut wire = Wire::open(&cluster, 0);
+    wire.send(&["PING", "QUIT"]);
+    wire.expect("+PONG\r\n+OK\r\n");
+    assert!(wire.is_ended());
+}
+
+#[test]
 fn a_node_that_joins_listens() {
     let cluster = EmbeddedCluster::builder().primaries(1).start().expect("sockets");
     let node = cluster.add_node();

@@ -82,7 +82,7 @@ fn move_key(keys: &mut Keyspace, from: &[u8], to: &[u8]) {
 }
 
 fn keys_matching(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
-    let live = (0..super::SLOT_COUNT).flat_map(|slot| keys.live_in_slot(slot));
+    let live = keys.slots_from(0).flat_map(|slot| keys.live_in_slot(slot));
     let found: Vec<&[u8]> = live.map(|(key, _)| key).filter(|key| glob::matches(args[1], key)).collect();
     reply.array(found.len());
     found.into_iter().for_each(|key| reply.bulk(key));
@@ -110,7 +110,7 @@ fn scan(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
         kind_fits && glob::matches(pattern, key)
     };
     let (mut seen, mut found, mut next) = (0, Vec::new(), 0);
-    for slot in u16::try_from(cursor).unwrap_or(super::SLOT_COUNT)..super::SLOT_COUNT {
+    for slot in keys.slots_from(u16::try_from(cursor).unwrap_or(super::SLOT_COUNT)) {
         if seen >= wanted {
             next = slot;
             break;
@@ -143,7 +143,7 @@ fn dbsize(keys: &mut Keyspace, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {
 
 /// Not random at all: the first live key, so that a run can be repeated.
 fn randomkey(keys: &mut Keyspace, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {
-    let key = (0..super::SLOT_COUNT).find_map(|slot| keys.live_in_slot(slot).next().map(|(key, _)| key));
+    let key = keys.slots_from(0).find_map(|slot| keys.live_in_slot(slot).next().map(|(key, _)| key));
     reply.bulk_or_null(key);
     Ok(())
 }

@@ -53,7 +53,8 @@ pub(crate) struct Entry {
 /// One node's keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Keyspace {
-    slots: Vec<BTreeMap<Vec<u8>, Entry>>,
+    /// Slots with at least one key.
+    slots: BTreeMap<u16, BTreeMap<Vec<u8>, Entry>>,
     len: usize,
     /// The time of the command that is running.
     now_ms: i64,
@@ -89,8 +90,14 @@ macro_rules! typed_access {
 
 impl Keyspace {
     pub(crate) fn new() -> Self {
-        let slots = (0..super::SLOT_COUNT).map(|_| BTreeMap::new()).collect();
-        Keyspace { slots, len: 0, now_ms: 0, changes: 0, changed_keys: Vec::new(), tracks_keys: false }
+        Keyspace {
+            slots: BTreeMap::new(),
+            len: 0,
+            now_ms: 0,
+            changes: 0,
+            changed_keys: Vec::new(),
+            tracks_keys: false,
+        }
     }
 
     typed_access!(string, string_or_new, String, Vec<u8>);
@@ -138,14 +145,13 @@ impl Keyspace {
 
     /// The live entry of a key. One whose time has come is removed here: expiry is lazy.
     pub(crate) fn entry(&mut self, key: &[u8]) -> Option<&mut Entry> {
-        let slot = &mut self.slots[usize::from(slot_of(key))];
-        let expired = slot.get(key)?.expires_at_ms.is_some_and(|at| at <= self.now_ms);
-        if expired {
-            slot.remove(key);
-            self.len -= 1;
+        let slot = slot_of(key);
+        let keys = self.slots.get_mut(&slot)?;
+        if keys.get(key)?.expires_at_ms.is_some_and(|at| at <= self.now_ms) {
+            self.take(slot, key);
             return None;
         }
-        slot.get_mut(key)
+        self.slots.get_mut(&slot)?.get_mut(key)
     }
 
     pub(crate) fn contains(&mut self, key: &[u8]) -> bool {
@@ -154,8 +160,8 @@ impl Keyspace {
 
     /// Stores a value in place of whatever was there.
     pub(crate) fn insert(&mut self, key: &[u8], value: Value, expires_at_ms: Option<i64>) {
-        let slot = &mut self.slots[usize::from(slot_of(key))];
-        if slot.insert(key.to_vec(), Entry { value, expires_at_ms }).is_none() {
+        let keys = self.slots.entry(slot_of(key)).or_default();
+        if keys.insert(key.to_vec(), Entry { value, expires_at_ms }).is_none() {
             self.len += 1;
         }
     }
@@ -163,8 +169,17 @@ impl Keyspace {
     /// Takes a live entry out.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         self.entry(key)?;
+        self.take(slot_of(key), key)
+    }
+
+    fn take(&mut self, slot: u16, key: &[u8]) -> Option<Entry> {
+        let keys = self.slots.get_mut(&slot)?;
+        let taken = keys.remove(key)?;
+        if keys.is_empty() {
+            self.slots.remove(&slot);
+        }
         self.len -= 1;
-        self.slots[usize::from(slot_of(key))].remove(key)
+        Some(taken)
     }
 
     /// Removes the key when its aggregate has lost its last element.
@@ -176,8 +191,7 @@ impl Keyspace {
 
     /// Removes everything: a change of every key there was.
     pub(crate) fn clear(&mut self) {
-        for slot in &mut self.slots {
-            let keys = std::mem::take(slot).into_keys();
+        for keys in std::mem::take(&mut self.slots).into_values().map(BTreeMap::into_keys) {
             if self.tracks_keys {
                 self.changed_keys.extend(keys);
             }
@@ -187,25 +201,28 @@ impl Keyspace {
     }
 
     pub(crate) fn clear_slot(&mut self, slot: u16) {
-        let slot = &mut self.slots[usize::from(slot)];
-        self.len -= slot.len();
-        slot.clear();
+        self.len -= self.slots.remove(&slot).map_or(0, |keys| keys.len());
     }
 
     /// The stored keys of a slot in order.
     pub(crate) fn keys_in_slot(&self, slot: u16) -> impl Iterator<Item = &[u8]> {
-        self.slots[usize::from(slot)].keys().map(Vec::as_slice)
+        self.slots.get(&slot).into_iter().flat_map(BTreeMap::keys).map(Vec::as_slice)
     }
 
     pub(crate) fn count_in_slot(&self, slot: u16) -> usize {
-        self.slots[usize::from(slot)].len()
+        self.slots.get(&slot).map_or(0, BTreeMap::len)
+    }
+
+    /// The slots from this one on that hold keys, in order.
+    pub(crate) fn slots_from(&self, first: u16) -> impl Iterator<Item = u16> {
+        self.slots.range(first..).map(|(slot, _)| *slot)
     }
 
     /// The live keys of a slot in order.
     pub(crate) fn live_in_slot(&self, slot: u16) -> impl Iterator<Item = (&[u8], &Entry)> {
         let now_ms = self.now_ms;
         let live = move |entry: &Entry| entry.expires_at_ms.is_none_or(|at| at > now_ms);
-        let entries = self.slots[usize::from(slot)].iter();
+        let entries = self.slots.get(&slot).into_iter().flatten();
         entries.filter(move |(_, entry)| live(entry)).map(|(key, entry)| (key.as_slice(), entry))
     }
 }

@@ -31,6 +31,7 @@ mod counters;
 mod dispatch;
 mod expiry;
 mod extended;
+mod faults;
 mod glob;
 mod hashes;
 mod keys;

@@ -89,11 +89,13 @@ impl Listener {
 
 /// A cluster of model servers on loopback sockets of this process.
 ///
-/// ```no_run
+/// ```
 /// # fn main() -> std::io::Result<()> {
 /// let cluster = panpipe::testkit::EmbeddedCluster::builder().primaries(3).replicas(1).start()?;
-/// println!("{}", cluster.url());
+/// assert!(cluster.url().starts_with("redis://127.0.0.1:"));
 /// cluster.with(|model| model.move_slot(12182, 0));
+/// cluster.kill(1);
+/// cluster.restart(1);
 /// # Ok(()) }
 /// ```
 pub struct EmbeddedCluster {

@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::session::SessionId;
@@ -86,11 +86,20 @@ struct Connection<'a> {
     session: SessionId,
     stream: TcpStream,
     /// The thread that writes late answers, from the first one on.
-    late: Option<Sender<Late>>,
+    late: Option<(Sender<Late>, JoinHandle<()>)>,
 }
 
 impl Connection<'_> {
     fn serve(mut self) {
+        self.answer_until_end();
+        // What is late is still said: the connection ends behind the last answer.
+        if let Some((sender, thread)) = self.late {
+            drop(sender);
+            let _ = thread.join();
+        }
+    }
+
+    fn answer_until_end(&mut self) {
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut answer = Vec::new();
         loop {
@@ -137,10 +146,10 @@ impl Connection<'_> {
             self.late = self.start_late_thread();
         }
         let late = (arrived + delay, std::mem::take(answer));
-        self.late.as_ref().is_some_and(|sender| sender.send(late).is_ok())
+        self.late.as_ref().is_some_and(|(sender, _)| sender.send(late).is_ok())
     }
 
-    fn start_late_thread(&self) -> Option<Sender<Late>> {
+    fn start_late_thread(&self) -> Option<(Sender<Late>, JoinHandle<()>)> {
         let stream = self.stream.try_clone().ok()?;
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::clone(self.shared);
@@ -152,11 +161,13 @@ impl Connection<'_> {
             for_thread.changed.notify_all();
         };
         let builder = thread::Builder::new().name("model-late".into()).stack_size(STACK_BYTES);
-        if builder.spawn(write).is_err() {
-            shared.lock().threads_alive -= 1;
-            return None;
+        match builder.spawn(write) {
+            Ok(thread) => Some((sender, thread)),
+            Err(_) => {
+                shared.lock().threads_alive -= 1;
+                None
+            }
         }
-        Some(sender)
     }
 }
 

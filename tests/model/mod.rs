@@ -7,4 +7,5 @@ pub(crate) mod compare;
 pub(crate) mod grammar;
 pub(crate) mod peers;
 pub(crate) mod random;
+pub(crate) mod traffic;
 pub(crate) mod wire;
