@@ -230,13 +230,16 @@ impl<T: Transport> Client<T> {
         let now = self.transport.now();
         let token = self.engine.submit_stream(&request, user_data, timeout_ms, now)?;
         match self.flush_policy {
-            FlushPolicy::Explicit | FlushPolicy::EachTurn => {}
+            FlushPolicy::Explicit => {}
+            // The next turn has something to flush: a host that sleeps on the descriptor must come back for it.
+            FlushPolicy::EachTurn => self.arm(true),
             FlushPolicy::EachCommand => self.flush(),
             FlushPolicy::Threshold { bytes, commands } => {
                 self.engine.flush_above(bytes, commands);
                 self.pump();
             }
         }
+        self.arm(false);
         Ok(token)
     }
 
@@ -278,8 +281,12 @@ impl<T: Transport> Client<T> {
         if self.flush_policy == FlushPolicy::EachTurn {
             self.engine.flush();
         }
+        // Results that wait to be taken are something that has happened.
+        let timeout = if self.engine.has_completions() { Some(Duration::ZERO) } else { timeout };
         let limit = timeout.map(|timeout| self.transport.now().after(timeout));
-        self.step(limit)
+        let happened = self.step(limit)?;
+        self.arm(false);
+        Ok(happened)
     }
 
     /// Takes the oldest result.
@@ -290,7 +297,9 @@ impl<T: Transport> Client<T> {
     /// Gives a command up. What was not sent never runs; what was sent completes as cancelled with outcome `Unknown`, and its reply is
     /// discarded. Answers false where it had a result already.
     pub fn cancel(&mut self, token: Token) -> bool {
-        self.engine.cancel(token)
+        let cancelled = self.engine.cancel(token);
+        self.arm(cancelled);
+        cancelled
     }
 
     /// Waits until all of these have a result or `timeout` passes; answers how many have none yet. The results stay in the queue.
@@ -303,6 +312,7 @@ impl<T: Transport> Client<T> {
         loop {
             let pending = tokens.iter().filter(|token| self.engine.is_pending(**token)).count();
             if pending == 0 || self.transport.now() >= limit {
+                self.arm(self.engine.has_completions());
                 return Ok(pending);
             }
             self.step(Some(limit))?;
@@ -371,6 +381,7 @@ impl<T: Transport> Client<T> {
         while self.engine.stats().refreshes == before && self.transport.now() < limit {
             self.step(Some(limit))?;
         }
+        self.arm(self.engine.has_completions());
         Ok(self.engine.stats().refreshes != before)
     }
 }

@@ -51,6 +51,8 @@ pub mod testkit;
 pub mod topology;
 pub mod transport;
 
+/// Shared bytes, as large values are given and taken.
+pub use bytes::Bytes;
 pub use client::{Budget, Client};
 pub use command::cmd;
 pub use config::{Config, Endpoint, Fanout, FlushPolicy};
@@ -59,6 +61,8 @@ pub use pipeline::{Pipeline, Replies, Ticket};
 
 /// What a program needs to name: `use panpipe::prelude::*;`.
 pub mod prelude {
+    pub use bytes::Bytes;
+
     pub use crate::client::{Budget, Client};
     pub use crate::command::{
         Cmd, Commands, Expiry, Hashes, KeyType, Keyspace, Lists, Merge, Route, Server, SetOptions, Sets,

@@ -62,13 +62,14 @@ impl<'c, T: Transport> Pipeline<'c, T> {
         let options = BatchOptions { timeout_ms: config.command_timeout_ms, follow_redirects: true };
         let fanout = config.fanout;
         let batch = client.engine.open_batch_with(options);
+        let flush = client.engine.next_sequence();
         let now = client.transport.now();
         Pipeline {
             client,
             batch,
             options,
             fanout,
-            flush: 0,
+            flush,
             flushed: false,
             now,
             timeline: None,

@@ -192,6 +192,60 @@ fn the_descriptor_alone_tells_of_replies_and_of_deadlines() {
 }
 
 #[test]
+fn the_descriptor_calls_for_what_was_submitted_or_cancelled_between_turns() {
+    let cluster = cluster();
+    let mut client = connect(&cluster, |_| {});
+    warm_up(&mut client);
+    let mut host = Host::watch(&mut client);
+    while client.turn(Budget::default()).expect("turn") > 0 {}
+    client.submit(cmd("SET").key("k").arg("v"), 1).expect("room");
+    assert!(host.sleep(Duration::from_secs(5)), "the next turn has something to send");
+    assert_eq!(collect(&mut client, 1), [1]);
+    while client.turn(Budget::default()).expect("turn") > 0 {}
+    let token = client.submit(cmd("SET").key("k").arg("w"), 2).expect("room");
+    while host.sleep(Duration::from_millis(1)) && client.turn(Budget::default()).expect("turn") > 0 {}
+    if client.cancel(token) {
+        assert!(host.sleep(Duration::from_secs(5)), "a result waits to be taken");
+        client.wait(None).expect("a result that waits is no reason to sleep");
+        assert_eq!(client.next_completion().expect("cancelled").user_data, 2);
+    }
+}
+
+#[test]
+fn a_command_over_many_slots_is_queued_whole_or_not_at_all() {
+    let cluster = cluster();
+    let mut client = connect(&cluster, |config| config.limits.commands_per_node_max = 10);
+    let pairs: Vec<(String, u32)> = (0..60).map(|n| (format!("whole:{n}"), n)).collect();
+    let error = client.mset(pairs.clone()).expect_err("no room for sixty parts");
+    assert!(matches!(error.kind(), ErrorKind::Full { .. }), "{error:?}");
+    let mset = pairs.iter().fold(cmd("MSET"), |command, (key, value)| command.arg(key).arg(*value));
+    assert!(client.submit(&mset, 1).is_err());
+    assert_eq!(client.dbsize().expect("dbsize"), 0, "nothing of it was written");
+}
+
+#[test]
+fn a_ticket_is_good_for_its_own_flush_only() {
+    let cluster = cluster();
+    let mut client = connect(&cluster, |_| {});
+    let mut first = client.pipeline();
+    let foreign = first.get("a");
+    first.flush().expect("flush");
+    drop(first);
+    let mut second = client.pipeline();
+    let own = second.set("a", "secret");
+    let replies = second.flush().expect("flush");
+    replies.get(own).expect("set");
+    let error = replies.get(foreign).expect_err("another pipeline's");
+    assert!(matches!(error.kind(), ErrorKind::Config { .. }), "{error:?}");
+    drop(second);
+    let mut third = client.pipeline();
+    let early = third.get("a");
+    third.flush().expect("flush");
+    third.set("a", "b");
+    assert!(third.flush().expect("flush").get(early).is_err(), "an earlier flush's");
+}
+
+#[test]
 fn an_idle_client_lets_its_host_sleep() {
     let cluster = cluster();
     let mut client = connect(&cluster, |config| config.refresh_interval_ms = 0);
@@ -207,11 +261,16 @@ fn an_idle_client_lets_its_host_sleep() {
 #[test]
 fn a_client_that_spins_gets_the_same_answers() {
     let cluster = cluster();
-    let mut client = connect(&cluster, |config| config.spin_us = 200);
+    let mut client = connect(&cluster, |config| config.spin_us = 1_000_000);
+    warm_up(&mut client);
+    let before = client.transport_stats();
     for n in 0..200 {
         client.set(format!("key:{n}"), n).expect("set");
         assert_eq!(client.get(format!("key:{n}")).expect("get"), Some(n.to_string().into()));
     }
+    let after = client.transport_stats();
+    assert_eq!(after.sleeps, before.sleeps, "every answer came while it was polling");
+    assert!(after.waits - before.waits >= 400);
 }
 
 #[test]

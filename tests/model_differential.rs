@@ -154,3 +154,168 @@ fn random_commands_answer_alike_in_resp2() {
 fn random_commands_answer_alike_in_resp3() {
     traces(3);
 }
+
+#[test]
+fn every_arity_and_every_key_position_answers_alike() {
+    let mut pair = Pair::new(0);
+    let mut names: Vec<&str> = grammar::COMMANDS.lines().filter_map(|line| line.split(' ').next()).collect();
+    names.retain(|name| !name.is_empty() && !name.starts_with('<') && *name != "time" && *name != "wait");
+    names.extend(["flushall", "flushdb", "randomkey", "wait"]);
+    names.dedup();
+    // Words of one slot first, then of a slot each: the second round shows which words are keys.
+    for tag in ["{a}", ""] {
+        for name in &names {
+            for count in 0..7 {
+                let arguments = (1000..1000 + count).map(|i| format!("{tag}{i}").into_bytes());
+                let command: Words = [name.as_bytes().to_vec()].into_iter().chain(arguments).collect();
+                let waits = *name == "wait" && count == 2;
+                // INFO and COMMAND are shorter here than there, SPOP pops what it likes.
+                if !waits && !["info", "command", "spop"].contains(name) {
+                    pair.compare(&[command, words("discard")]);
+                }
+            }
+        }
+    }
+    pair.assert_alike();
+}
+
+#[test]
+fn malformed_requests_are_answered_alike_and_end_the_connection() {
+    let mut pair = Pair::new(0);
+    let long = [b"*1\r\n$".as_slice(), &[b'1'; 70_000]].concat();
+    let cases: Vec<&[u8]> = vec![
+        b"*1\r\n+a\r\n",
+        b"*1\r\n\r\n",
+        b"*x\r\n",
+        b"*1\r\n$x\r\n",
+        b"*1\r\n$-1\r\n",
+        b"*1\r\n$ 1\r\n",
+        b"*01\r\n",
+        b"*99999999999\r\n",
+        b"*1\r\n$999999999999\r\n",
+        b"*0\r\n*-1\r\n*-9\r\n*1\r\n$4\r\nPINGxx*1\r\n$4\r\nQUIT\r\n",
+        b"*1\r\n$4\r\nPING\r\n*1\r\n?4\r\nPING\r\n",
+        &long,
+    ];
+    for bytes in cases {
+        let real = Real::open(pair.server.address()).raw_until_closed(bytes);
+        let session = pair.model.open(0, 0).expect("the model is up");
+        pair.model.feed(session, bytes, 0);
+        let mut model = Vec::new();
+        pair.model.take_output(session, &mut model);
+        assert_eq!(shown(&real), shown(&model), "{}", shown(bytes));
+        assert!(pair.model.session_closed_by_server(session));
+        pair.model.close(session);
+    }
+}
+
+#[test]
+fn a_password_is_asked_for_alike() {
+    let server = Server::start(Version::Redis70, &["--cluster-enabled", "yes", "--requirepass", "secret"]);
+    server.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let config = ModelConfig {
+        primaries: 1,
+        ports: vec![server.port()],
+        password: Some("secret".into()),
+        ..ModelConfig::default()
+    };
+    let mut model = ModelCluster::new(config);
+    let script = [
+        "ping",
+        "get a",
+        "foo",
+        "get",
+        "auth",
+        "auth a b c",
+        "auth wrong",
+        "auth default wrong",
+        "auth other secret",
+        "hello",
+        "hello 2",
+        "hello 3",
+        "hello 9",
+        "hello 3 auth default wrong",
+        "hello 3 auth default",
+        "hello 3 setname x",
+        "multi",
+        "exec",
+        "client id",
+        "command",
+        "cluster slots",
+        "reset",
+        "auth secret",
+        "ping",
+        "hello 3",
+        "reset",
+        "ping",
+        "auth default secret",
+        "ping",
+        "reset",
+        "hello 3 auth default secret setname me",
+        "client getname",
+        "hello 2 setname",
+        "hello 2 foo bar",
+        "client setname",
+        "auth wrong",
+        "ping",
+        "multi",
+        "auth secret",
+        "exec",
+    ];
+    let mut real = Real::open(server.address());
+    let session = model.open(0, 0).expect("the model is up");
+    for line in script {
+        let words = words(line);
+        let answer = real.call(&words);
+        let modelled =
+            model_batch(&mut model, session, std::slice::from_ref(&words), 0).remove(0).expect("a reply");
+        assert!(same(&words, &answer, &modelled), "{line}\n{}\n{}", shown(&answer), shown(&modelled));
+    }
+    let (long, many) = (b"*1\r\n$20000\r\n".as_slice(), b"*11\r\n".as_slice());
+    for bytes in [long, many] {
+        let answer = Real::open(server.address()).raw_until_closed(bytes);
+        let session = model.open(0, 0).expect("the model is up");
+        model.feed(session, bytes, 0);
+        let mut modelled = Vec::new();
+        model.take_output(session, &mut modelled);
+        assert_eq!(shown(&answer), shown(&modelled));
+    }
+}
+
+#[test]
+fn a_server_outside_of_cluster_mode_answers_alike() {
+    let server = Server::start(Version::Redis70, &[]);
+    let config = ModelConfig { primaries: 1, cluster_enabled: false, ..ModelConfig::default() };
+    let mut model = ModelCluster::new(config);
+    let script = [
+        "hello 2",
+        "hello 3",
+        "cluster slots",
+        "cluster nodes",
+        "cluster keyslot a",
+        "cluster foo",
+        "cluster",
+        "asking",
+        "readonly",
+        "readwrite",
+        "mset a 1 b 2",
+        "mget a b",
+        "select 0",
+        "select 99",
+        "select x",
+        "rename a c",
+        "dbsize",
+        "config get cluster-enabled",
+        "wait 0 0",
+        "flushall",
+    ];
+    let mut real = Real::open(server.address());
+    let session = model.open(0, 0).expect("the model is up");
+    for line in script {
+        let words = words(line);
+        let answer = real.call(&words);
+        let modelled =
+            model_batch(&mut model, session, std::slice::from_ref(&words), 0).remove(0).expect("a reply");
+        assert!(same(&words, &answer, &modelled), "{line}\n{}\n{}", shown(&answer), shown(&modelled));
+    }
+}

@@ -1,6 +1,6 @@
 //! What a pipeline asks of its batch besides submitting: deadline, timeline, taking back, and cancelling single commands.
 
-use crate::engine::connection::LinkState;
+use crate::engine::connection::{Link, LinkState};
 use crate::engine::event::Action;
 use crate::engine::in_flight::{InFlight, STREAM};
 use crate::engine::submit::BatchId;
@@ -76,7 +76,8 @@ impl Engine {
         };
         let slot = op.slot;
         if let Some(batch) = op.batch {
-            self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, Outcome::Unknown));
+            let outcome = if self.has_begun(batch) { Outcome::Unknown } else { Outcome::NotExecuted };
+            self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, outcome));
             self.stream.close(token.row);
             self.abandon(BatchId(batch));
             return true;
@@ -94,6 +95,20 @@ impl Engine {
             self.stream.close(token.row);
         }
         true
+    }
+
+    /// Whether any part of a batch has been answered, or has been begun to be sent.
+    fn has_begun(&self, id: u32) -> bool {
+        let parts_left = self.batches.row(id).is_some_and(|batch| batch.unanswered == batch.leaves());
+        let begun = |link: &Link| {
+            let mut at = link.queue.acked();
+            link.in_flight.iter().any(|entry| {
+                let sent = at < link.queue.sent();
+                at += u64::from(entry.len);
+                sent && entry.batch == id
+            })
+        };
+        !parts_left || self.links.iter().any(begun)
     }
 
     /// Takes one unsent command back. It is nearly always on the owner of its slot.

@@ -76,6 +76,8 @@ pub(crate) struct Fence {
     pub(crate) not_before: Timestamp,
     /// Sends since a command of the slot had its result last; what the delays grow with.
     pub(crate) rounds: u32,
+    /// One of the commands it has sent was rejected: those that have not left yet come back, or they would overtake it.
+    pub(crate) recalls: bool,
     /// When the first TRYAGAIN of an unbroken run came.
     pub(crate) tryagain_since: Option<Timestamp>,
 }
@@ -89,6 +91,7 @@ impl Fence {
             parked: VecDeque::new(),
             not_before: Timestamp::ZERO,
             rounds: 0,
+            recalls: false,
             tryagain_since: None,
         }
     }
@@ -132,6 +135,11 @@ impl Fences {
     #[inline]
     pub(crate) fn is_fenced(&self, slot: u16) -> bool {
         self.bits.get(usize::from(slot >> 6)).is_some_and(|word| word >> (slot & 63) & 1 == 1)
+    }
+
+    /// Whether unsent commands of the slot belong behind its fence, also those the fence itself has sent.
+    pub(crate) fn recalls(&self, slot: u16) -> bool {
+        self.by_slot.get(&slot).is_some_and(|fence| fence.recalls)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -177,6 +177,8 @@ impl Engine {
         link.state = LinkState::Backoff { until };
         self.timers.link(until);
         self.settle_in_flight(row, &failure, begun);
+        // What a fence had sent here, or waited for, takes its place behind the fence again before anything else of its slot is sent.
+        self.pull_back(row);
         self.events.push(Event::NodeDown { node: name, reason: failure.to_string() });
         self.refresh.on_link_lost(row, now);
         if self.has_topology() {

@@ -144,6 +144,9 @@ impl Engine {
                 "no address to start from; give at least one, such as redis://127.0.0.1:7000",
             ));
         }
+        let mut config = config;
+        // An in-flight entry counts its bytes in 32 bits.
+        config.limits.command_bytes_max = config.limits.command_bytes_max.min(u32::MAX as usize / 2);
         let mut engine = Engine {
             nodes: NodeTable::default(),
             links: Vec::new(),

@@ -2,6 +2,8 @@
 //!
 //! Each part is a command of its own with its own place, directly behind the place of the whole; the batch joins them when all are in.
 
+use std::collections::BTreeMap;
+
 use crate::command::{Part, Plan, Request, Route};
 use crate::engine::Engine;
 use crate::engine::in_flight::NO_SLOT;
@@ -58,7 +60,11 @@ impl Engine {
 
     /// One command over many slots: a part per slot, all parts of a node in one write.
     fn submit_split(&mut self, batch: u32, request: &Request<'_>, parts: &[Part], now: Timestamp) -> u32 {
+        let room = self.check_parts(request, parts);
         let Some(row) = self.batches.row_mut(batch) else { return 0 };
+        if let Err(error) = room {
+            return row.push_failed(error);
+        }
         let parent = row.push_split(request.merge);
         if let Some(split) = row.splits.last_mut() {
             split.parts = parts.len() as u32;
@@ -82,6 +88,25 @@ impl Engine {
             }
         }
         parent
+    }
+
+    /// A split command is queued whole or not at all: half of an MSET would be worse than none.
+    pub(crate) fn check_parts(&self, request: &Request<'_>, parts: &[Part]) -> Result<(), Error> {
+        let mut bytes_of: BTreeMap<Option<u16>, (usize, usize)> = BTreeMap::new();
+        for part in parts {
+            let owner = self.slots.owner(part.slot).filter(|_| !self.fences.is_fenced(part.slot));
+            let (bytes, commands) = bytes_of.entry(owner).or_default();
+            *bytes += request.part_wire_len(&part.groups);
+            *commands += 1;
+        }
+        let total = bytes_of.values().map(|(bytes, _)| bytes).sum();
+        self.check_totals(total, request.name())?;
+        for (owner, (bytes, commands)) in bytes_of {
+            if let Some(row) = owner {
+                self.check_window(row, bytes, commands, request.name())?;
+            }
+        }
+        Ok(())
     }
 
     fn submit_per_node(&mut self, batch: u32, request: &Request<'_>, nodes: &[u16], now: Timestamp) -> u32 {

@@ -282,6 +282,7 @@ impl Engine {
     fn advise_fence(&mut self, slot: u16, verdict: Verdict, now: Timestamp) {
         let not_before = now.after_ms(self.delay_ms(slot, verdict));
         let Some(fence) = self.fences.get_mut(slot) else { return };
+        fence.recalls = true;
         match verdict {
             Verdict::Ask { .. } => fence.hint = Hint::Rounds,
             Verdict::Moved { .. } => fence.hint = Hint::Probe,

@@ -233,6 +233,11 @@ impl Batch {
         self.slots.len() - self.splits.iter().map(|split| split.parts as usize).sum::<usize>()
     }
 
+    /// How many places wait for a reply of their own: parts count, the wholes they belong to do not.
+    pub(crate) fn leaves(&self) -> u32 {
+        (self.slots.len() - self.splits.len()) as u32
+    }
+
     /// The record of a command that was split.
     pub(crate) fn split_of(&self, parent: u32) -> Option<&SplitRecord> {
         let at = self.splits.binary_search_by_key(&parent, |split| split.parent).ok()?;

@@ -71,9 +71,12 @@ impl Engine {
     pub(crate) fn pull_back(&mut self, row: u16) {
         let Engine { links, fences, .. } = self;
         let Some(link) = links.get_mut(usize::from(row)) else { return };
-        let taken = link.take_unsent(|entry| fences.is_fenced(entry.slot) && !entry.has(InFlight::FENCED));
+        let taken = link.take_unsent(|entry| {
+            fences.is_fenced(entry.slot) && (!entry.has(InFlight::FENCED) || fences.recalls(entry.slot))
+        });
         for (entry, bytes) in taken {
             self.queued_bytes -= u64::from(entry.len);
+            self.uncount(&entry, false);
             self.park_again(entry.unsent(), bytes);
         }
     }
@@ -177,6 +180,7 @@ impl Engine {
         let Some(mut first) = self.fences.take_first(slot, |_| true) else { return };
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = Step::Probe { row: owner, accepted: false };
+            fence.recalls = false;
             fence.rounds += 1;
             fence.draining = 1;
         }
@@ -208,6 +212,7 @@ impl Engine {
     fn begin_leg(&mut self, slot: u16, step: Step, commands: usize) {
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = step;
+            fence.recalls = false;
             fence.rounds += 1;
             fence.draining = commands as u32;
         }

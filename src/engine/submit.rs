@@ -180,7 +180,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), Error> {
         let len = piece.wire_len();
-        self.check_window(row, len, piece.request.name())?;
+        self.check_window(row, len, 1, piece.request.name())?;
         let Some(link) = self.links.get_mut(usize::from(row)) else {
             return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
         };
@@ -215,12 +215,18 @@ impl Engine {
 
     /// Refuses what would break a bound, with the bound in the message. A lone command may be larger than the window.
     #[inline]
-    fn check_window(&self, row: u16, len: usize, name: &str) -> Result<(), Error> {
+    pub(crate) fn check_window(
+        &self,
+        row: u16,
+        len: usize,
+        commands: usize,
+        name: &str,
+    ) -> Result<(), Error> {
         let limits = &self.config.limits;
         let Some(link) = self.links.get(usize::from(row)) else { return Ok(()) };
         let held = link.queue.held_bytes() as usize;
         let total = (self.queued_bytes + self.fences.parked_bytes()) as usize;
-        let full = link.in_flight.len() >= limits.commands_per_node_max
+        let full = link.in_flight.len() + commands > limits.commands_per_node_max
             || (held > 0 && held + len > limits.bytes_per_node_max)
             || (total > 0 && total + len > limits.bytes_total_max);
         if full || len > limits.command_bytes_max || link.refused {
@@ -249,7 +255,7 @@ impl Engine {
     }
 
     /// The bounds that hold for the client as a whole.
-    fn check_totals(&self, len: usize, name: &str) -> Result<(), Error> {
+    pub(crate) fn check_totals(&self, len: usize, name: &str) -> Result<(), Error> {
         let limits = &self.config.limits;
         if len > limits.command_bytes_max {
             let limit = limits.command_bytes_max as u64;
@@ -261,7 +267,10 @@ impl Engine {
             }));
         }
         let queued_bytes = self.queued_bytes + self.fences.parked_bytes();
-        if queued_bytes > 0 && queued_bytes as usize + len > limits.bytes_total_max {
+        let parked = self.fences.parked_commands() as usize;
+        if (queued_bytes > 0 && queued_bytes as usize + len > limits.bytes_total_max)
+            || parked >= limits.commands_per_node_max
+        {
             let queued_commands = self.stats().in_flight;
             let node = "the client".to_owned();
             return Err(Error::not_executed(ErrorKind::Full { node, queued_bytes, queued_commands }));
@@ -343,6 +352,9 @@ impl Engine {
         op: StreamOp,
         now: Timestamp,
     ) -> Result<Token, Error> {
+        if let Plan::Split(parts) = plan {
+            self.check_parts(request, parts)?;
+        }
         let timeout_ms = op.deadline.since(now).as_millis() as u64;
         let batch = self.batches.open(BatchOptions { timeout_ms, follow_redirects: true });
         let deadline = op.deadline;

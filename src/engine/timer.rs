@@ -110,7 +110,6 @@ impl Engine {
                     self.lose(row, LostBecause::Silent("no answer to the handshake in time"), now)
                 }
             }
-            self.pull_back(row);
         }
         self.timers.links =
             self.links.iter().map(|link| link.state_deadline()).min().unwrap_or(Timestamp::NEVER);
@@ -129,7 +128,6 @@ impl Engine {
             .collect();
         for row in silent {
             self.lose(row, LostBecause::Silent("no reply for too long"), now);
-            self.pull_back(row);
         }
         let busy = self.links.iter().any(|link| waiting(&link));
         self.timers.sweep = if busy { now.after_ms(SWEEP_MS) } else { Timestamp::NEVER };

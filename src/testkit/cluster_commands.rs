@@ -91,7 +91,7 @@ fn getkeysinslot(exec: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> 
 fn setslot(exec: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     exec.needs_cluster()?;
     if exec.is_replica() {
-        return Err(CommandError::new("ERR You can use SETSLOT only with masters."));
+        return Err(CommandError::new("ERR Please use SETSLOT only with masters."));
     }
     let slot = parse_integer(args[2]).ok().and_then(slot_number);
     let slot = slot.ok_or(CommandError::new("ERR Invalid or out of range slot"))?;

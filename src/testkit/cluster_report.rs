@@ -92,7 +92,8 @@ fn shards_node(cluster: &ModelCluster, me: usize, index: usize, role: &str, repl
     reply.bulk(b"ip");
     reply.bulk(cluster.ip_seen_by(me, index).as_bytes());
     reply.bulk(b"endpoint");
-    reply.bulk_or_null(cluster.endpoint_seen_by(me, index).map(str::as_bytes));
+    // Empty where SLOTS says NULL.
+    reply.bulk(cluster.endpoint_seen_by(me, index).unwrap_or_default().as_bytes());
     if let Some(hostname) = &node.hostname {
         reply.bulk(b"hostname");
         reply.bulk(hostname.as_bytes());

@@ -59,5 +59,5 @@ fn replace(keys: &mut Keyspace, key: &[u8], text: Vec<u8>) {
         Some(entry) => entry.value = Value::String(text),
         None => keys.insert(key, Value::String(text), None),
     }
-    keys.changed();
+    keys.changed(key);
 }

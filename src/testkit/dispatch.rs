@@ -116,7 +116,9 @@ impl Exec<'_> {
         let refusals = &node.refusals;
         let is_replica = node.view.primary_of(self.session.node).is_some();
         let refused = |condition: bool, error: CommandError| if condition { Err(error) } else { Ok(()) };
-        refused(refusals.out_of_memory && flags.any.has(Flags::DENY_OOM), OOM)?;
+        // What is queued takes memory as well.
+        let is_queued = self.session.transaction.is_some() && !command.flags.has(Flags::NOT_QUEUED);
+        refused(refusals.out_of_memory && (is_queued || flags.any.has(Flags::DENY_OOM)), OOM)?;
         refused(refusals.misconfigured && flags.any.has(Flags::WRITE) && !is_replica, MISCONF)?;
         refused(refusals.no_replicas && flags.any.has(Flags::WRITE) && !is_replica, NOREPLICAS)?;
         refused(is_replica && flags.any.has(Flags::WRITE), READONLY)?;
@@ -180,7 +182,9 @@ impl Exec<'_> {
     /// Runs a command that nothing refuses any more.
     pub(crate) fn execute(&mut self, command: &'static Command, words: &[&[u8]], reply: &mut Reply<'_>) {
         let start = reply.len();
+        let has_watchers = !self.node().watchers.is_empty();
         let changes = self.node().keyspace.changes();
+        self.node().keyspace.track_keys(has_watchers);
         let done = match command.handler {
             Handler::Keys(handler) => handler(self.keyspace(), words, reply),
             Handler::Node(handler) => handler(self, words, reply),
@@ -203,7 +207,7 @@ impl Exec<'_> {
             self.cluster.record_write(self.session.id, node, command, words, changed);
         }
         if changed {
-            super::transaction::break_watches(self, command, words);
+            super::transaction::break_watches(self);
             self.cluster.replicate(node, command, words, self.now_ms);
         }
     }

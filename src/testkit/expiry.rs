@@ -116,7 +116,7 @@ fn expire(
         keys.contains(args[1]);
     }
     if accepted {
-        keys.changed();
+        keys.changed(args[1]);
     }
     reply.flag(accepted);
     Ok(())
@@ -124,11 +124,15 @@ fn expire(
 
 fn remaining(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>, unit: Unit, base: Base) -> Done {
     let start_ms = if base == Base::Now { keys.now_ms() } else { 0 };
+    // The farthest expiry is the largest integer: rounding must not carry it over.
     let answer = match keys.entry(args[1]).map(|entry| entry.expires_at_ms) {
         None => -2,
         Some(None) => -1,
-        Some(Some(at_ms)) if unit == Unit::Seconds => (at_ms - start_ms + 500) / 1000,
-        Some(Some(at_ms)) => at_ms - start_ms,
+        Some(Some(at_ms)) if unit == Unit::Seconds => {
+            let rounded = (i128::from(at_ms) - i128::from(start_ms) + 500) / 1000;
+            i64::try_from(rounded).unwrap_or(i64::MAX)
+        }
+        Some(Some(at_ms)) => at_ms.saturating_sub(start_ms),
     };
     reply.integer(answer);
     Ok(())
@@ -137,7 +141,7 @@ fn remaining(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>, unit: U
 fn persist(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let had_expiry = keys.entry(args[1]).is_some_and(|entry| entry.expires_at_ms.take().is_some());
     if had_expiry {
-        keys.changed();
+        keys.changed(args[1]);
     }
     reply.flag(had_expiry);
     Ok(())

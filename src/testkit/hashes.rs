@@ -34,14 +34,14 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// Stores fields and says how many are new.
 fn set_fields(keys: &mut Keyspace, args: &[&[u8]], name: &str) -> Result<usize, CommandError> {
-    if args.len() % 2 == 1 {
+    if !args.len().is_multiple_of(2) {
         return Err(format!("ERR wrong number of arguments for '{name}' command").into());
     }
     let hash = keys.hash_or_new(args[1])?;
     let before = hash.len();
     hash.extend(args[2..].chunks(2).map(|pair| (pair[0].to_vec(), pair[1].to_vec())));
     let added = hash.len() - before;
-    keys.changed();
+    keys.changed(args[1]);
     Ok(added)
 }
 
@@ -112,7 +112,7 @@ fn hdel(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     reply.count(removed);
     if removed > 0 {
         keys.remove_if_empty(args[1]);
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ fn hincrby(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     };
     let sum = current.checked_add(amount).ok_or(OVERFLOW)?;
     keys.hash_or_new(args[1])?.insert(args[2].to_vec(), sum.to_string().into_bytes());
-    keys.changed();
+    keys.changed(args[1]);
     reply.integer(sum);
     Ok(())
 }
@@ -159,7 +159,7 @@ fn hincrbyfloat(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> D
     };
     let text = extended::sum_text(current, amount)?;
     keys.hash_or_new(args[1])?.insert(args[2].to_vec(), text.clone());
-    keys.changed();
+    keys.changed(args[1]);
     reply.bulk(&text);
     Ok(())
 }

@@ -28,9 +28,12 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 fn del(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
-    let removed = args[1..].iter().filter(|key| keys.remove(key).is_some()).count();
-    if removed > 0 {
-        keys.changed();
+    let mut removed = 0;
+    for key in &args[1..] {
+        if keys.remove(key).is_some() {
+            keys.changed(key);
+            removed += 1;
+        }
     }
     reply.count(removed);
     Ok(())
@@ -73,7 +76,8 @@ fn move_key(keys: &mut Keyspace, from: &[u8], to: &[u8]) {
     }
     if let Some(entry) = keys.remove(from) {
         keys.insert(to, entry.value, entry.expires_at_ms);
-        keys.changed();
+        keys.changed(from);
+        keys.changed(to);
     }
 }
 
@@ -150,7 +154,6 @@ fn flush(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
         return Err(SYNTAX);
     }
     keys.clear();
-    keys.changed();
     reply.ok();
     Ok(())
 }

@@ -59,6 +59,9 @@ pub(crate) struct Keyspace {
     now_ms: i64,
     /// Counts changes: a command that leaves it alone has written nothing.
     changes: u64,
+    /// Keys that changed, while somebody wants to know.
+    changed_keys: Vec<Vec<u8>>,
+    tracks_keys: bool,
 }
 
 /// Typed access: `$read` finds an existing value, `$create` makes an empty one where there is none.
@@ -87,7 +90,7 @@ macro_rules! typed_access {
 impl Keyspace {
     pub(crate) fn new() -> Self {
         let slots = (0..super::SLOT_COUNT).map(|_| BTreeMap::new()).collect();
-        Keyspace { slots, len: 0, now_ms: 0, changes: 0 }
+        Keyspace { slots, len: 0, now_ms: 0, changes: 0, changed_keys: Vec::new(), tracks_keys: false }
     }
 
     typed_access!(string, string_or_new, String, Vec<u8>);
@@ -105,9 +108,23 @@ impl Keyspace {
         self.now_ms
     }
 
-    /// Says that the running command has changed something.
-    pub(crate) fn changed(&mut self) {
+    /// Says that the running command has changed this key.
+    pub(crate) fn changed(&mut self, key: &[u8]) {
         self.changes += 1;
+        if self.tracks_keys {
+            self.changed_keys.push(key.to_vec());
+        }
+    }
+
+    /// Collects the keys that change from here on, or stops doing so.
+    pub(crate) fn track_keys(&mut self, tracks: bool) {
+        self.tracks_keys = tracks;
+        self.changed_keys.clear();
+    }
+
+    /// The keys collected since the last call.
+    pub(crate) fn take_changed_keys(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.changed_keys)
     }
 
     pub(crate) fn changes(&self) -> u64 {
@@ -157,9 +174,16 @@ impl Keyspace {
         }
     }
 
+    /// Removes everything: a change of every key there was.
     pub(crate) fn clear(&mut self) {
-        self.slots.iter_mut().for_each(BTreeMap::clear);
+        for slot in &mut self.slots {
+            let keys = std::mem::take(slot).into_keys();
+            if self.tracks_keys {
+                self.changed_keys.extend(keys);
+            }
+        }
         self.len = 0;
+        self.changes += 1;
     }
 
     pub(crate) fn clear_slot(&mut self, slot: u16) {

@@ -43,7 +43,7 @@ fn push(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>, end: End) ->
         }
     }
     reply.count(list.len());
-    keys.changed();
+    keys.changed(args[1]);
     Ok(())
 }
 
@@ -81,7 +81,7 @@ fn pop(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>, end: End) -> 
     }
     if wanted > 0 {
         keys.remove_if_empty(args[1]);
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ fn lset(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let list = keys.list(args[1])?.ok_or(NO_SUCH_KEY)?;
     let at = position(parse_integer(args[2])?, list.len()).ok_or(OUT_OF_RANGE)?;
     list[at] = args[3].to_vec();
-    keys.changed();
+    keys.changed(args[1]);
     reply.ok();
     Ok(())
 }
@@ -165,7 +165,7 @@ fn lrem(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     reply.count(removed);
     if removed > 0 {
         keys.remove_if_empty(args[1]);
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }
@@ -177,7 +177,7 @@ fn ltrim(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
         list.truncate(range.end);
         list.drain(..range.start);
         keys.remove_if_empty(args[1]);
-        keys.changed();
+        keys.changed(args[1]);
     }
     reply.ok();
     Ok(())

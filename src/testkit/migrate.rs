@@ -19,18 +19,24 @@ pub(crate) fn migrate(exec: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>
         return Ok(());
     }
     let target = target(exec, args[1], args[2])?;
-    for &key in &present {
-        accept_at_target(exec, target, key, options.replaces)?;
-    }
     let me = exec.session.node;
+    let mut refused = None;
+    // Each key stands for itself: those that the target takes are gone here, whatever happens to the others.
     for key in present {
+        if let Err(error) = accept_at_target(exec, target, key, options.replaces) {
+            refused.get_or_insert(error);
+            continue;
+        }
         let Some(entry) = exec.keyspace().entry(key).cloned() else { continue };
         exec.cluster.transfer_key(key, me, target);
+        exec.keyspace().changed(key);
         if options.copies {
             exec.keyspace().insert(key, entry.value, entry.expires_at_ms);
         }
     }
-    exec.keyspace().changed();
+    if let Some(error) = refused {
+        return Err(error);
+    }
     reply.ok();
     Ok(())
 }

@@ -26,7 +26,7 @@ fn sadd(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let added = args[2..].iter().filter(|member| set.insert(member.to_vec())).count();
     reply.count(added);
     if added > 0 {
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }
@@ -37,7 +37,7 @@ fn srem(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     reply.count(removed);
     if removed > 0 {
         keys.remove_if_empty(args[1]);
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }
@@ -92,7 +92,7 @@ fn spop(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     }
     if wanted > 0 {
         keys.remove_if_empty(args[1]);
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }

@@ -63,7 +63,8 @@ struct Bound {
 impl Bound {
     fn parse(text: &[u8]) -> Result<Self, CommandError> {
         let (text, is_excluded) = text.strip_prefix(b"(").map_or((text, false), |rest| (rest, true));
-        // Nothing at all is zero to C's `strtod`.
+        // C's `strtod` skips blanks in front and takes nothing at all for zero.
+        let text = text.trim_ascii_start();
         let score = if text.is_empty() { Some(0.0) } else { double(text) };
         let score = score.ok_or(CommandError::new("ERR min or max is not a float"))?;
         Ok(Bound { score, is_excluded })

@@ -54,7 +54,7 @@ impl AddOptions {
     }
 
     fn check(&self, words: usize) -> Done {
-        if words == 0 || words % 2 == 1 {
+        if words == 0 || !words.is_multiple_of(2) {
             return Err(SYNTAX);
         }
         if self.only_new && self.only_existing {
@@ -108,7 +108,7 @@ fn add(keys: &mut Keyspace, key: &[u8], options: AddOptions, pairs: &[&[u8]], re
         let Some(score) = last else { continue };
         if current != Some(score) {
             keys.sorted_set_or_new(key)?.insert(member, score);
-            keys.changed();
+            keys.changed(key);
         }
         added += usize::from(current.is_none());
         updated += usize::from(current.is_some_and(|current| current != score));
@@ -128,7 +128,7 @@ fn zrem(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     reply.count(removed);
     if removed > 0 {
         keys.remove_if_empty(args[1]);
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }

@@ -110,7 +110,7 @@ fn set(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let kept_expiry = previous.filter(|_| options.keep_expiry).and_then(|entry| entry.expires_at_ms);
     if !refused {
         keys.insert(args[1], Value::String(args[2].to_vec()), expires_at_ms.or(kept_expiry));
-        keys.changed();
+        keys.changed(args[1]);
     }
     match (options.with_get, refused) {
         (true, _) => {}
@@ -129,7 +129,7 @@ fn getset(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
 fn getdel(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     get(keys, args, reply)?;
     if keys.remove(args[1]).is_some() {
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }
@@ -146,7 +146,7 @@ fn getex(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     reply.bulk(value);
     if expires_at_ms.is_some() || (options.persist && entry.expires_at_ms.is_some()) {
         entry.expires_at_ms = expires_at_ms;
-        keys.changed();
+        keys.changed(args[1]);
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ fn getex(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
 /// Stores a string without expiry.
 fn store(keys: &mut Keyspace, key: &[u8], value: &[u8]) {
     keys.insert(key, Value::String(value.to_vec()), None);
-    keys.changed();
+    keys.changed(key);
 }
 
 fn setnx(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
@@ -178,7 +178,7 @@ fn set_with_expiry(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>, n
     let expiry = Expiry { amount: args[2], in_seconds: name == "setex", is_absolute: false };
     let at_ms = expiry.at_ms(keys.now_ms(), name)?;
     keys.insert(args[1], Value::String(args[3].to_vec()), Some(at_ms));
-    keys.changed();
+    keys.changed(args[1]);
     reply.ok();
     Ok(())
 }
@@ -187,7 +187,7 @@ fn append(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let value = keys.string_or_new(args[1])?;
     value.extend_from_slice(args[2]);
     reply.count(value.len());
-    keys.changed();
+    keys.changed(args[1]);
     Ok(())
 }
 
@@ -233,7 +233,7 @@ fn setrange(keys: &mut Keyspace, args: &[&[u8]], reply: &mut Reply<'_>) -> Done 
     }
     value[offset..end].copy_from_slice(part);
     reply.count(value.len());
-    keys.changed();
+    keys.changed(args[1]);
     Ok(())
 }
 

@@ -29,9 +29,10 @@ fn multi(exec: &mut Exec<'_>, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {
 
 fn exec(exec: &mut Exec<'_>, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let watch_is_broken = watch_is_broken(exec);
-    let Some(transaction) = forget(exec) else {
+    if exec.session.transaction.is_none() {
         return Err(CommandError::new("ERR EXEC without MULTI"));
-    };
+    }
+    let transaction = forget(exec).unwrap_or_default();
     if transaction.is_broken {
         return Err(CommandError::new("EXECABORT Transaction discarded because of previous errors."));
     }
@@ -52,9 +53,10 @@ fn exec(exec: &mut Exec<'_>, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {
 }
 
 fn discard(exec: &mut Exec<'_>, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {
-    if forget(exec).is_none() {
+    if exec.session.transaction.is_none() {
         return Err(CommandError::new("ERR DISCARD without MULTI"));
     }
+    forget(exec);
     reply.ok();
     Ok(())
 }
@@ -80,11 +82,10 @@ fn unwatch(exec: &mut Exec<'_>, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     Ok(())
 }
 
-/// Ends the transaction and its watches, and hands over what was queued.
+/// Ends the transaction, where there is one, and the watches in any case. Hands over what was queued.
 pub(crate) fn forget(exec: &mut Exec<'_>) -> Option<Transaction> {
-    let transaction = exec.session.transaction.take()?;
     drop_watches(exec);
-    Some(transaction)
+    exec.session.transaction.take()
 }
 
 /// Drops every watch of the session.
@@ -104,17 +105,10 @@ fn watch_is_broken(exec: &mut Exec<'_>) -> bool {
 }
 
 /// A write has changed keys: whoever watches one of them will not execute its transaction.
-pub(crate) fn break_watches(exec: &mut Exec<'_>, command: &Command, words: &[&[u8]]) {
-    if exec.node().watchers.is_empty() {
-        return;
-    }
-    let keys = command.keys_of(words);
+pub(crate) fn break_watches(exec: &mut Exec<'_>) {
+    let keys = exec.node().keyspace.take_changed_keys();
     let watchers = &exec.node().watchers;
-    let hit: Vec<SessionId> = if keys.is_empty() {
-        watchers.values().flatten().copied().collect()
-    } else {
-        keys.iter().filter_map(|key| watchers.get(*key)).flatten().copied().collect()
-    };
+    let hit: Vec<SessionId> = keys.iter().filter_map(|key| watchers.get(key)).flatten().copied().collect();
     for id in hit {
         if id == exec.session.id {
             exec.session.watch_is_broken = true;

@@ -5,6 +5,7 @@
 
 mod alarm;
 pub mod mio;
+mod socket;
 
 use std::io;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use super::wire::{Frame, Words};
 
 /// Milliseconds by which the two clocks may differ.
-const CLOCK_TOLERANCE_MS: i64 = 3000;
+const CLOCK_TOLERANCE_MS: i64 = 30_000;
 
 enum Rule {
     Exact,

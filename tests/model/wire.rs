@@ -62,6 +62,17 @@ impl Frame {
         (self.header[0] == b':').then(|| self.count())
     }
 
+    /// Text for people.
+    pub(crate) fn text(&self) -> String {
+        let elements: Vec<String> = self.elements.iter().map(Frame::text).collect();
+        let payload = self.payload.escape_ascii();
+        match self.header.first() {
+            Some(b'$') => payload.to_string(),
+            Some(b'*' | b'%' | b'~') => format!("{}[{}]", char::from(self.header[0]), elements.join(" ")),
+            _ => format!("{}{payload}", self.header.escape_ascii()),
+        }
+    }
+
     /// Sorts elements that have no order of their own.
     pub(crate) fn sort_elements(&mut self) {
         self.elements.sort();

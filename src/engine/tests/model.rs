@@ -244,7 +244,7 @@ impl Cluster {
             slot.beliefs[place(slot.heir)] = slot.heir;
             return;
         };
-        match (rng.below(6), slot.importing) {
+        match (rng.below(7), slot.importing) {
             (0..=2, None) if other != authority => slot.importing = Some(other),
             (0..=2, Some(_)) => slot.keys[key].moved = true,
             (3, Some(target)) if slot.keys.iter().all(|key| key.moved) => slot.hand_over(authority, target),
@@ -253,6 +253,8 @@ impl Cluster {
                 Some(back) => slot.keys[back].moved = false,
                 None => slot.importing = None,
             },
+            // It takes itself for the owner: it names itself, and runs nothing.
+            (6, _) if other != authority => slot.beliefs[place(other)] = other,
             _ if other != authority => slot.beliefs[place(other)] = authority,
             _ => {}
         }

@@ -46,6 +46,25 @@ fn a_node_that_names_itself_is_dialled_again_although_a_command_is_half_written(
 }
 
 #[test]
+fn a_half_written_command_does_not_overtake_a_rejected_one_when_its_connection_is_given_up() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    let first = s.send(&set(&key, "1"));
+    s.written(A);
+    let second = s.send(&set(&key, "2"));
+    s.written_at_most(A, 10);
+    s.reply(A, moved(&key, A));
+    s.tick(5);
+    s.accept(A);
+    let again = s.idle(20, &THIRDS).written;
+    assert_eq!(again, [(A, wire(&["SET", &key, "1"]))]);
+    s.reply(A, "+OK\r\n");
+    assert_eq!(s.written(A), wire(&["SET", &key, "2"]));
+    s.reply(A, "+OK\r\n");
+    assert_eq!([s.result(first, 0), s.result(second, 0)], ["+OK\\r\\n"; 2]);
+}
+
+#[test]
 fn a_read_that_timed_out_is_not_sent_again() {
     let mut config = config();
     config.node_silent_ms = 60_000;

@@ -214,7 +214,11 @@ impl Sim {
                 let number = self.ops.len() as u32;
                 let name = self.cluster.slots[slot].keys[key].name.clone();
                 self.ops.push(super::sim::Op { kind: Kind::Append, key: (slot, key), fate: Fate::Pending });
-                self.submit_as_stream(number, &Command::Raw(cmd("RPUSH").key(name).arg(number)), 10_000);
+                self.submit_as_stream(
+                    number,
+                    &Command::Raw(Box::new(cmd("RPUSH").key(name).arg(number))),
+                    10_000,
+                );
             }
         }
         self.engine.flush();

@@ -40,8 +40,9 @@ pub(super) struct Op {
     pub(super) fate: Fate,
 }
 
+#[derive(Debug)]
 pub(super) enum Command {
-    Raw(Cmd),
+    Raw(Box<Cmd>),
     /// Over two keys; split where they are in two slots.
     Exists([String; 2]),
 }
@@ -172,9 +173,9 @@ impl Sim {
             0..=5 => {
                 let padding = if self.one_in(20) { 20 << 10 } else { 1 };
                 let command = cmd("RPUSH").key(name(self, key)).arg(number).arg("x".repeat(padding));
-                (Kind::Append, Command::Raw(command))
+                (Kind::Append, Command::Raw(Box::new(command)))
             }
-            6..=9 => (Kind::Read, Command::Raw(cmd("GET").key(name(self, key)).arg(number))),
+            6..=9 => (Kind::Read, Command::Raw(Box::new(cmd("GET").key(name(self, key)).arg(number)))),
             10 => {
                 let other = (self.rng.below(3) as usize, 1 - key.1);
                 (Kind::Exists(2), Command::Exists([name(self, key), name(self, other)]))
@@ -183,7 +184,7 @@ impl Sim {
                 let port = PORTS[self.rng.below(3) as usize];
                 let known = Route::Node(Endpoint::new("h", port));
                 let route = if self.one_in(2) { Route::AnyPrimary } else { known };
-                (Kind::Ping, Command::Raw(cmd("PING").arg(number).route(route)))
+                (Kind::Ping, Command::Raw(Box::new(cmd("PING").arg(number).route(route))))
             }
         };
         self.ops.push(Op { kind, key, fate: Fate::Pending });

@@ -90,3 +90,51 @@ fn a_view_that_moves_a_slot_ends_the_wait_of_its_fence() {
     s.reply(asked.expect("somebody is asked"), slots_reply(&[(0, 10922, B), (10923, 16383, C)]));
     assert_eq!(s.written(B), wire(&["SET", &key, "v"]), "at once");
 }
+
+#[test]
+fn commands_of_one_slot_go_to_one_target_at_a_time() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    let batch = s.batch();
+    s.submit(batch, &set(&key, "1"));
+    s.submit(batch, &set(&key, "2"));
+    s.flush(batch);
+    s.written(A);
+    // The migration to B was given up for one to C.
+    s.reply(A, ask(&key, B) + &ask(&key, C));
+    assert_eq!(s.dials, [B]);
+    s.accept(B);
+    assert_eq!(s.written(B), wires(&[&["ASKING"], &["SET", &key, "1"]]));
+    s.reply(B, "+OK\r\n+OK\r\n");
+    s.accept(C);
+    assert_eq!(s.written(C), wires(&[&["ASKING"], &["SET", &key, "2"]]));
+    s.reply(C, "+OK\r\n+OK\r\n");
+    assert_eq!([s.result(batch, 0), s.result(batch, 1)], ["+OK\\r\\n"; 2]);
+    s.assert_empty();
+}
+
+#[test]
+fn the_rest_of_a_round_that_has_not_left_does_not_overtake_a_command_of_it() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    s.send(&set(&key, "1"));
+    s.written(A);
+    let batch = s.batch();
+    s.submit(batch, &set(&key, "2"));
+    s.submit(batch, &set(&key, "3"));
+    s.flush(batch);
+    s.reply(A, ask(&key, B));
+    s.accept(B);
+    s.written(B);
+    s.reply(B, "+OK\r\n+OK\r\n");
+    let one = wire(&["SET", &key, "2"]);
+    assert_eq!(s.written_at_most(A, one.len()), one);
+    s.reply(A, ask(&key, B));
+    assert_eq!(s.written(A), b"", "the migration may be over by now");
+    assert_eq!(s.written(B), wires(&[&["ASKING"], &["SET", &key, "2"]]));
+    s.reply(B, "+OK\r\n+OK\r\n");
+    assert_eq!(s.written(A), wire(&["SET", &key, "3"]));
+    s.reply(A, "+OK\r\n");
+    assert_eq!([s.result(batch, 0), s.result(batch, 1)], ["+OK\\r\\n"; 2]);
+    s.assert_empty();
+}
