@@ -184,6 +184,9 @@ impl Engine {
         let Some(link) = self.links.get_mut(usize::from(row)) else {
             return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
         };
+        if !link.dirty {
+            link.queue.start_over();
+        }
         if len < SHARED_BYTES_MIN {
             let mut room = link.queue.room(len);
             piece.write(&mut room);
