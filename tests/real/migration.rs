@@ -48,12 +48,9 @@ pub(crate) fn nodes_join_and_leave_under_a_pipeline(version: Version) {
         cluster.wait_agreed();
         push_round(&mut client, &mut pushed);
         assert!(client.refresh_topology(Duration::from_secs(2)).expect("refresh"));
-        let nodes = client.nodes();
-        assert_eq!(
-            nodes.len(),
-            if to == joined { 4 } else { 3 },
-            "only nodes with slots are listed: {nodes:?}"
-        );
+        // Redis before 7 makes a replica of a primary that has lost its last slot; later ones leave it out of their views.
+        let primaries = client.nodes().into_iter().filter(|node| node.primary).count();
+        assert_eq!(primaries, if to == joined { 4 } else { 3 });
     }
     cluster.forget(joined);
     push_round(&mut client, &mut pushed);
