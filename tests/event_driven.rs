@@ -274,6 +274,13 @@ fn a_client_that_spins_gets_the_same_answers() {
 }
 
 #[test]
+fn a_client_may_move_to_another_thread() {
+    let cluster = cluster();
+    let mut client = connect(&cluster, |_| {});
+    std::thread::spawn(move || client.set("k", "v").expect("set")).join().expect("no panic");
+}
+
+#[test]
 fn several_clients_live_in_one_thread() {
     let cluster = cluster();
     let mut clients: Vec<Client> = (0..4).map(|_| connect(&cluster, |_| {})).collect();
