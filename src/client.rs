@@ -67,7 +67,9 @@ impl Client<Mio> {
     /// # Errors
     /// `Io` where the system gives no more descriptors.
     pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
-        self.prepare_to_sleep();
+        let made = self.transport.make_pollable();
+        made.map_err(|error| io_error("cannot make the pollable descriptor", &error))?;
+        self.arm(self.engine.has_completions());
         self.transport.pollable().map_err(|error| io_error("cannot make the pollable descriptor", &error))
     }
 }
@@ -97,23 +99,20 @@ impl<T: Transport> Client<T> {
                 return Err(failure);
             }
             if self.transport.now() >= deadline {
-                let what = match self.engine.last_refresh_failure() {
-                    Some(reason) => format!(
-                        "no usable view of the cluster after {waited_ms} ms; the last answer: {reason}"
-                    ),
-                    None => format!("none of the given addresses answered within {waited_ms} ms"),
-                };
-                return Err(Error::config(what));
+                let reason =
+                    self.engine.last_refresh_failure().unwrap_or("none of the given addresses answered");
+                return Err(Error::not_executed(ErrorKind::NoTopology {
+                    waited_ms,
+                    reason: reason.to_owned(),
+                }));
             }
             self.step(Some(deadline))?;
         }
         let holes = self.engine.uncovered_slots();
         if self.engine.config().require_full_coverage && !holes.is_empty() {
             let holes: Vec<String> = holes.iter().map(|(start, end)| format!("{start}-{end}")).collect();
-            return Err(Error::config(format!(
-                "slots without a node: {} (require_full_coverage is set)",
-                holes.join(", ")
-            )));
+            let reason = format!("slots without a node: {} (require_full_coverage is set)", holes.join(", "));
+            return Err(Error::not_executed(ErrorKind::NoTopology { waited_ms: 0, reason }));
         }
         Ok(())
     }
@@ -156,6 +155,8 @@ impl<T: Transport> Client<T> {
         while !self.engine.is_complete(batch) {
             self.step(None)?;
         }
+        // Results of the event-driven use may have arrived on the way.
+        self.arm(self.engine.has_completions());
         Ok(())
     }
 
@@ -229,13 +230,16 @@ impl<T: Transport> Client<T> {
         let now = self.transport.now();
         let token = self.engine.submit_stream(&request, user_data, timeout_ms, now)?;
         match self.flush_policy {
-            FlushPolicy::Explicit | FlushPolicy::EachTurn => {}
+            FlushPolicy::Explicit => {}
+            // The next turn has something to flush: a host that sleeps on the descriptor must come back for it.
+            FlushPolicy::EachTurn => self.arm(true),
             FlushPolicy::EachCommand => self.flush(),
             FlushPolicy::Threshold { bytes, commands } => {
                 self.engine.flush_above(bytes, commands);
                 self.pump();
             }
         }
+        self.arm(false);
         Ok(token)
     }
 
@@ -244,6 +248,7 @@ impl<T: Transport> Client<T> {
     pub fn flush(&mut self) {
         self.engine.flush();
         self.pump();
+        self.arm(false);
     }
 
     /// Does what can be done without waiting; answers how much that was. Call it until it answers 0, then wait for the descriptor or
@@ -264,7 +269,7 @@ impl<T: Transport> Client<T> {
                 break;
             }
         }
-        self.prepare_to_sleep();
+        self.arm(false);
         Ok(work)
     }
 
@@ -276,8 +281,12 @@ impl<T: Transport> Client<T> {
         if self.flush_policy == FlushPolicy::EachTurn {
             self.engine.flush();
         }
+        // Results that wait to be taken are something that has happened.
+        let timeout = if self.engine.has_completions() { Some(Duration::ZERO) } else { timeout };
         let limit = timeout.map(|timeout| self.transport.now().after(timeout));
-        self.step(limit)
+        let happened = self.step(limit)?;
+        self.arm(false);
+        Ok(happened)
     }
 
     /// Takes the oldest result.
@@ -288,7 +297,9 @@ impl<T: Transport> Client<T> {
     /// Gives a command up. What was not sent never runs; what was sent completes as cancelled with outcome `Unknown`, and its reply is
     /// discarded. Answers false where it had a result already.
     pub fn cancel(&mut self, token: Token) -> bool {
-        self.engine.cancel(token)
+        let cancelled = self.engine.cancel(token);
+        self.arm(cancelled);
+        cancelled
     }
 
     /// Waits until all of these have a result or `timeout` passes; answers how many have none yet. The results stay in the queue.
@@ -301,6 +312,7 @@ impl<T: Transport> Client<T> {
         loop {
             let pending = tokens.iter().filter(|token| self.engine.is_pending(**token)).count();
             if pending == 0 || self.transport.now() >= limit {
+                self.arm(self.engine.has_completions());
                 return Ok(pending);
             }
             self.step(Some(limit))?;
@@ -313,10 +325,11 @@ impl<T: Transport> Client<T> {
         Some(Instant::now() + due.since(self.transport.now()))
     }
 
-    /// Arms the pollable descriptor, where there is one.
-    fn prepare_to_sleep(&mut self) {
-        let due = self.engine.poll_timeout();
-        self.transport.arm(due, false);
+    /// Sees to it that the pollable descriptor, where somebody watches it, becomes readable for deadlines and for work that is left.
+    fn arm(&mut self, work_left: bool) {
+        if self.transport.is_pollable() {
+            self.transport.arm(self.engine.poll_timeout(), work_left);
+        }
     }
 
     // Getters.
@@ -341,6 +354,16 @@ impl<T: Transport> Client<T> {
         self.engine.poll_event()
     }
 
+    /// The transport.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport, for what only it can do.
+    pub fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     /// The engine, for its getters.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -358,6 +381,7 @@ impl<T: Transport> Client<T> {
         while self.engine.stats().refreshes == before && self.transport.now() < limit {
             self.step(Some(limit))?;
         }
+        self.arm(self.engine.has_completions());
         Ok(self.engine.stats().refreshes != before)
     }
 }

@@ -123,6 +123,12 @@ pub enum ErrorKind {
         /// The slot.
         slot: u16,
     },
+    /// There is no node for a command without a slot.
+    #[error("no node for it: {what}")]
+    NoNode {
+        /// What is missing.
+        what: &'static str,
+    },
     /// The command was redirected too often.
     #[error("gave up after {hops} redirects, the last was: {last}")]
     Redirects {
@@ -153,12 +159,12 @@ pub enum ErrorKind {
         /// How long it had, in milliseconds.
         waited_ms: u64,
     },
-    /// A host name could not be resolved.
-    #[error("cannot resolve {host}: {reason}")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// Why.
+    /// No usable view of the cluster.
+    #[error("no usable view of the cluster (waited {waited_ms} ms): {reason}")]
+    NoTopology {
+        /// How long it was tried, in milliseconds.
+        waited_ms: u64,
+        /// What the last node said, or which slots are missing.
         reason: String,
     },
     /// The server refused the credentials.
@@ -355,7 +361,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(node) = &self.0.node {
+        // These name the node themselves.
+        let named = matches!(
+            self.0.kind,
+            ErrorKind::Connect { .. } | ErrorKind::NotCluster { .. } | ErrorKind::Full { .. }
+        );
+        if let Some(node) = self.0.node.as_ref().filter(|_| !named) {
             write!(f, "{node}: ")?;
         }
         write!(f, "{}", self.0.kind)?;

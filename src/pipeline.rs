@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::LazyLock;
 
 use crate::client::Client;
 use crate::command::{Commands, Request, ToRequest};
 use crate::config::Fanout;
-use crate::engine::{Batch, BatchId, BatchOptions, Timeline};
+use crate::engine::{Batch, BatchId, BatchOptions, Timeline, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::resp::from_reply::FromReply;
 use crate::resp::reply::ReplyRef;
@@ -15,7 +16,7 @@ use crate::transport::{Mio, Transport};
 /// Names the result of one command of a pipeline.
 pub struct Ticket<R> {
     index: u32,
-    flush: u32,
+    flush: u64,
     reply: PhantomData<fn() -> R>,
 }
 
@@ -45,9 +46,12 @@ pub struct Pipeline<'c, T: Transport = Mio> {
     batch: BatchId,
     options: BatchOptions,
     fanout: Fanout,
-    /// Counts flushes, so that a ticket is not taken for another flush's.
-    flush: u32,
+    /// Different for each flush of the client, so that a ticket is not taken for another's.
+    flush: u64,
     flushed: bool,
+    /// When the batch was opened. Reading the clock for each command would cost a fifth of the command; nothing that counts from here
+    /// needs more: deadlines start at the flush.
+    now: Timestamp,
     timeline: Option<Timeline>,
     with_timeline: bool,
 }
@@ -58,13 +62,16 @@ impl<'c, T: Transport> Pipeline<'c, T> {
         let options = BatchOptions { timeout_ms: config.command_timeout_ms, follow_redirects: true };
         let fanout = config.fanout;
         let batch = client.engine.open_batch_with(options);
+        let flush = client.engine.next_sequence();
+        let now = client.transport.now();
         Pipeline {
             client,
             batch,
             options,
             fanout,
-            flush: 0,
+            flush,
             flushed: false,
+            now,
             timeline: None,
             with_timeline: false,
         }
@@ -114,8 +121,7 @@ impl<'c, T: Transport> Pipeline<'c, T> {
     }
 
     fn push(&mut self, request: &Request<'_>) -> u32 {
-        let now = self.client.transport.now();
-        self.client.engine.submit(self.batch, request, now)
+        self.client.engine.submit(self.batch, request, self.now)
     }
 
     /// Opens a fresh batch where the last one has been flushed.
@@ -123,9 +129,10 @@ impl<'c, T: Transport> Pipeline<'c, T> {
         if self.flushed {
             self.client.engine.abandon(self.batch);
             self.batch = self.client.engine.open_batch_with(self.options);
-            self.flush = self.flush.wrapping_add(1);
+            self.flush = self.client.engine.next_sequence();
             self.flushed = false;
             self.timeline = None;
+            self.now = self.client.transport.now();
         }
     }
 
@@ -152,16 +159,19 @@ impl<'c, T: Transport> Pipeline<'c, T> {
             self.client.engine.start_timeline(now);
         }
         self.client.engine.start_deadline(self.batch, now);
-        match self.fanout {
-            Fanout::Parallel => self.client.engine.flush(),
-            Fanout::Sequential => self.flush_in_sequence()?,
-        }
-        self.client.wait_for(self.batch)?;
-        self.client.engine.merge_splits(self.batch);
+        let waited = match self.fanout {
+            Fanout::Parallel => {
+                self.client.engine.flush();
+                self.client.wait_for(self.batch)
+            }
+            Fanout::Sequential => self.flush_in_sequence().and_then(|()| self.client.wait_for(self.batch)),
+        };
         if self.with_timeline {
             let now = self.client.transport.now();
             self.timeline = Some(self.client.engine.take_timeline(now));
         }
+        waited?;
+        self.client.engine.merge_splits(self.batch);
         self.flushed = true;
         let batch =
             self.client.engine.batch(self.batch).ok_or_else(|| Error::not_executed(ErrorKind::Cancelled))?;
@@ -208,7 +218,7 @@ impl<T: Transport> fmt::Debug for Pipeline<'_, T> {
 #[derive(Clone, Copy)]
 pub struct Replies<'p> {
     batch: &'p Batch,
-    flush: u32,
+    flush: u64,
     timeline: Option<&'p Timeline>,
 }
 
@@ -230,23 +240,23 @@ impl<'p> Replies<'p> {
     /// # Errors
     /// Whatever became of this command; `Decode` where the reply does not fit `R`; `Config` for a ticket of another flush.
     pub fn get<R: FromReply>(&self, ticket: Ticket<R>) -> Result<R> {
-        if ticket.flush != self.flush {
-            return Err(Error::config("this ticket belongs to another flush of the pipeline"));
-        }
-        self.batch.reply(ticket.index).map_err(Clone::clone).and_then(R::from_reply)
+        self.reply(ticket).map_err(Clone::clone).and_then(R::from_reply)
     }
 
     /// The reply of one command as the server sent it, uncopied.
     ///
     /// # Errors
-    /// Whatever became of this command.
+    /// Whatever became of this command; `Config` for a ticket of another flush.
     pub fn reply<R>(&self, ticket: Ticket<R>) -> std::result::Result<ReplyRef<'p>, &'p Error> {
-        self.batch.reply(ticket.index)
+        static FOREIGN: LazyLock<Error> =
+            LazyLock::new(|| Error::config("this ticket belongs to another flush of the client"));
+        if ticket.flush == self.flush { self.batch.reply(ticket.index) } else { Err(&FOREIGN) }
     }
 
     /// The parts of a command that was split over slots or nodes: what arrived is here, also where the whole failed. Empty for others.
     pub fn parts<R>(&self, ticket: Ticket<R>) -> Vec<Part<'p>> {
-        let Some(split) = self.batch.split_of(ticket.index) else { return Vec::new() };
+        let split = self.batch.split_of(ticket.index).filter(|_| ticket.flush == self.flush);
+        let Some(split) = split else { return Vec::new() };
         (0..split.parts)
             .map(|part| Part {
                 keys: split.keys_of(part),

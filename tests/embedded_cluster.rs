@@ -184,20 +184,3 @@ fn dropping_the_cluster_ends_everything_quickly() {
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert!(wires.iter_mut().all(Wire::is_ended));
 }
-
-/// Run by hand: `cargo test --release --features testkit --test embedded_cluster -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn throughput() {
-    const BATCHES: usize = 2000;
-    let cluster = EmbeddedCluster::builder().primaries(1).replicas(1).start().expect("sockets");
-    let mut wire = Wire::open(&cluster, 0);
-    let lines: Vec<String> = (0..500).map(|i| format!("SET key:{i} value:{i}")).collect();
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let start = Instant::now();
-    for _ in 0..BATCHES {
-        wire.send(&lines);
-        wire.expect(&"+OK\r\n".repeat(500));
-    }
-    println!("{:.0} SET per second", 500.0 * BATCHES as f64 / start.elapsed().as_secs_f64());
-}

@@ -244,6 +244,50 @@ fn malformed_requests_are_answered_alike_and_end_the_connection() {
     }
 }
 
+/// With and without a password, right and wrong, in every order that differs.
+const PASSWORDS: &[&str] = &[
+    "ping",
+    "get a",
+    "foo",
+    "get",
+    "auth",
+    "auth a b c",
+    "auth wrong",
+    "auth default wrong",
+    "auth other secret",
+    "hello",
+    "hello 2",
+    "hello 3",
+    "hello 9",
+    "hello 3 auth default wrong",
+    "hello 3 auth default",
+    "hello 3 setname x",
+    "multi",
+    "exec",
+    "client id",
+    "command",
+    "cluster slots",
+    "reset",
+    "auth secret",
+    "ping",
+    "hello 3",
+    "reset",
+    "ping",
+    "auth default secret",
+    "ping",
+    "reset",
+    "hello 3 auth default secret setname me",
+    "client getname",
+    "hello 2 setname",
+    "hello 2 foo bar",
+    "client setname",
+    "auth wrong",
+    "ping",
+    "multi",
+    "auth secret",
+    "exec",
+];
+
 #[test]
 fn a_password_is_asked_for_alike() {
     let server = Server::start(Version::Redis70, &["--cluster-enabled", "yes", "--requirepass", "secret"]);
@@ -255,51 +299,9 @@ fn a_password_is_asked_for_alike() {
         ..ModelConfig::default()
     };
     let mut model = ModelCluster::new(config);
-    let script = [
-        "ping",
-        "get a",
-        "foo",
-        "get",
-        "auth",
-        "auth a b c",
-        "auth wrong",
-        "auth default wrong",
-        "auth other secret",
-        "hello",
-        "hello 2",
-        "hello 3",
-        "hello 9",
-        "hello 3 auth default wrong",
-        "hello 3 auth default",
-        "hello 3 setname x",
-        "multi",
-        "exec",
-        "client id",
-        "command",
-        "cluster slots",
-        "reset",
-        "auth secret",
-        "ping",
-        "hello 3",
-        "reset",
-        "ping",
-        "auth default secret",
-        "ping",
-        "reset",
-        "hello 3 auth default secret setname me",
-        "client getname",
-        "hello 2 setname",
-        "hello 2 foo bar",
-        "client setname",
-        "auth wrong",
-        "ping",
-        "multi",
-        "auth secret",
-        "exec",
-    ];
     let mut real = Real::open(server.address());
     let session = model.open(0, 0).expect("the model is up");
-    for line in script {
+    for line in PASSWORDS {
         let words = words(line);
         let answer = real.call(&words);
         let modelled =

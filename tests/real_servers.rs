@@ -48,4 +48,6 @@ on_every_server![
     a_server_without_hello_is_spoken_to_in_resp2,
     a_plain_server_is_refused_as_a_seed,
     slots_agree_with_the_server,
+    one_reachable_seed_is_enough,
+    nodes_join_and_leave_under_a_pipeline,
 ];

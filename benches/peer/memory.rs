@@ -36,6 +36,8 @@ struct Steady {
 pub(crate) struct Memory {
     answers: Answers,
     nodes: Vec<Node>,
+    /// Which node a connection's row is.
+    by_row: Vec<usize>,
     steady: Option<Steady>,
 }
 
@@ -49,7 +51,12 @@ impl Memory {
             partial_bytes: 0,
             owed: 0,
         };
-        Memory { answers: Answers::new(ports), nodes: ports.iter().map(node).collect(), steady: None }
+        Memory {
+            answers: Answers::new(ports),
+            nodes: ports.iter().map(node).collect(),
+            by_row: Vec::new(),
+            steady: None,
+        }
     }
 
     /// Nothing but this command follows.
@@ -63,8 +70,13 @@ impl Memory {
     pub(crate) fn connect(&mut self, engine: &mut Engine, now: Timestamp) {
         while let Some(action) = engine.poll_action() {
             let Action::Connect { conn, endpoint } = action else { continue };
-            let node = self.nodes.iter_mut().find(|node| node.port == endpoint.port);
-            node.expect("the engine connects to the nodes of the view").conn = Some(conn);
+            let number = self.nodes.iter().position(|node| node.port == endpoint.port);
+            let number = number.expect("the engine connects to the nodes of the view");
+            self.nodes[number].conn = Some(conn);
+            if self.by_row.len() <= conn.row() {
+                self.by_row.resize(conn.row() + 1, 0);
+            }
+            self.by_row[conn.row()] = number;
             engine.handle_connected(conn, now);
         }
     }
@@ -86,7 +98,7 @@ impl Memory {
     }
 
     fn take(&mut self, engine: &mut Engine, conn: ConnId, now: Timestamp) -> usize {
-        let node = self.nodes.iter_mut().find(|node| node.conn == Some(conn)).expect("a connection of ours");
+        let node = &mut self.nodes[self.by_row[conn.row()]];
         let mut total = 0;
         loop {
             let mut slices: SmallVec<[IoSlice<'_>; 16]> = SmallVec::new();

@@ -38,22 +38,31 @@ pub(crate) struct Workload {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) way: Use,
+    pub(crate) nodes: usize,
     pub(crate) commands: usize,
 }
 
 /// All workloads of the engine.
-pub(crate) const WORKLOADS: [Workload; 6] = [
-    Workload { name: "engine_set_100", kind: Kind::Set, way: Use::Pipeline, commands: 100 },
-    Workload { name: "engine_set_1000", kind: Kind::Set, way: Use::Pipeline, commands: 1000 },
-    Workload { name: "engine_get_100", kind: Kind::Get, way: Use::Pipeline, commands: 100 },
-    Workload { name: "engine_get_1000", kind: Kind::Get, way: Use::Pipeline, commands: 1000 },
-    Workload { name: "engine_stream_set_1000", kind: Kind::Set, way: Use::Stream, commands: 1000 },
-    Workload { name: "engine_stream_get_1000", kind: Kind::Get, way: Use::Stream, commands: 1000 },
+pub(crate) const WORKLOADS: [Workload; 8] = [
+    Workload::new("engine_set_100", Kind::Set, Use::Pipeline, 3, 100),
+    Workload::new("engine_set_1000", Kind::Set, Use::Pipeline, 3, 1000),
+    Workload::new("engine_get_100", Kind::Get, Use::Pipeline, 3, 100),
+    Workload::new("engine_get_1000", Kind::Get, Use::Pipeline, 3, 1000),
+    Workload::new("engine_stream_set_1000", Kind::Set, Use::Stream, 3, 1000),
+    Workload::new("engine_stream_get_1000", Kind::Get, Use::Stream, 3, 1000),
+    // As many commands per node as 100 over 3.
+    Workload::new("engine_set_48_nodes", Kind::Set, Use::Pipeline, 48, 1600),
+    Workload::new("engine_set_256_nodes", Kind::Set, Use::Pipeline, 256, 8533),
 ];
 
-const NODES: usize = 3;
+impl Workload {
+    const fn new(name: &'static str, kind: Kind, way: Use, nodes: usize, commands: usize) -> Self {
+        Workload { name, kind, way, nodes, commands }
+    }
+}
+
 /// More keys than a round needs, so that rounds differ.
-const KEYS: usize = 10_000;
+const KEYS: usize = 20_000;
 
 /// An engine in service.
 pub(crate) struct Rig {
@@ -66,13 +75,9 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Connects an engine to a peer of three nodes and warms both up.
+    /// Connects an engine to a peer and warms both up.
     pub(crate) fn new(workload: Workload) -> Self {
-        Rig::with_nodes(workload, NODES)
-    }
-
-    pub(crate) fn with_nodes(workload: Workload, nodes: usize) -> Self {
-        let ports: Vec<u16> = (0..nodes as u16).map(|node| 7000 + node).collect();
+        let ports: Vec<u16> = (0..workload.nodes as u16).map(|node| 7000 + node).collect();
         let seeds = ports.iter().map(|&port| Endpoint::new("127.0.0.1", port));
         let config = Config { refresh_interval_ms: 0, jitter_seed: 1, ..Config::from_seeds(seeds) };
         let now = Timestamp::from_nanos(1);

@@ -1,6 +1,7 @@
 //! Arguments: anything byte-like or numeric.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::resp::encode::{self, WireBuf};
 
@@ -19,24 +20,42 @@ pub enum Arg<'a> {
     Float(f64),
 }
 
+/// Room for any number as a bulk string: the longest are doubles such as `-2.2250738585072014e-308`.
+type NumberBulk = SmallVec<[u8; 64]>;
+
 impl Arg<'_> {
     /// Bytes of the argument as a bulk string.
+    #[inline]
     pub(crate) fn wire_len(&self) -> usize {
+        match self {
+            Arg::Bytes(bytes) => encode::bulk_wire_len(bytes.len()),
+            other => other.other_wire_len(),
+        }
+    }
+
+    /// What is not plain bytes stays out of line, so that plain bytes can be inlined.
+    #[inline(never)]
+    fn other_wire_len(&self) -> usize {
         match self {
             Arg::Bytes(bytes) => encode::bulk_wire_len(bytes.len()),
             Arg::Shared(bytes) => encode::bulk_wire_len(bytes.len()),
             Arg::Integer(value) => encode::bulk_wire_len(encode::int_len(*value)),
-            Arg::Unsigned(value) => encode::bulk_wire_len(value.to_string().len()),
-            Arg::Float(value) => {
-                let mut text: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
-                encode::put_f64_bulk(&mut text, *value);
-                text.len()
-            }
+            Arg::Unsigned(value) => encode::bulk_wire_len(encode::u64_len(*value)),
+            Arg::Float(_) => self.number_bulk().len(),
         }
     }
 
     /// Appends the argument as a bulk string.
+    #[inline]
     pub(crate) fn write(&self, out: &mut impl WireBuf) {
+        match self {
+            Arg::Bytes(bytes) => encode::put_bulk(out, bytes),
+            other => other.write_other(out),
+        }
+    }
+
+    #[inline(never)]
+    fn write_other(&self, out: &mut impl WireBuf) {
         match self {
             Arg::Bytes(bytes) => encode::put_bulk(out, bytes),
             Arg::Shared(bytes) => {
@@ -45,25 +64,33 @@ impl Arg<'_> {
                 out.put(b"\r\n");
             }
             Arg::Integer(value) => encode::put_int_bulk(out, *value),
-            Arg::Unsigned(value) => encode::put_bulk(out, value.to_string().as_bytes()),
+            Arg::Unsigned(value) => encode::put_u64_bulk(out, *value),
             Arg::Float(value) => encode::put_f64_bulk(out, *value),
         }
     }
 
     /// Lends the argument's bytes, as they go on the wire.
+    #[inline]
     pub(crate) fn with_bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Arg::Bytes(bytes) => read(bytes),
             Arg::Shared(bytes) => read(bytes),
-            Arg::Integer(value) => read(value.to_string().as_bytes()),
-            Arg::Unsigned(value) => read(value.to_string().as_bytes()),
-            Arg::Float(_) => {
-                let mut bulk: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
-                self.write(&mut bulk);
-                read(super::payload(&bulk))
-            }
+            Arg::Integer(_) | Arg::Unsigned(_) | Arg::Float(_) => read(payload(&self.number_bulk())),
         }
     }
+
+    /// A number in its wire form, on the stack.
+    fn number_bulk(&self) -> NumberBulk {
+        let mut bulk = NumberBulk::new();
+        self.write(&mut bulk);
+        bulk
+    }
+}
+
+/// The payload of a bulk string that we encoded ourselves.
+pub(crate) fn payload(bulk: &[u8]) -> &[u8] {
+    let start = bulk.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    bulk.get(start..bulk.len().saturating_sub(2)).unwrap_or_default()
 }
 
 /// Anything that can be an argument of a command.

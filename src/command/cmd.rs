@@ -5,32 +5,47 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use crate::command::arg::ToArg;
-use crate::command::table::{self, KeySpec, Spec};
-use crate::command::{Args, Keys, Request, Route};
-use crate::error::{Error, ErrorKind};
+use crate::command::locate::{Located, locate};
+use crate::command::request::{Args, Words};
+use crate::command::spec::{self, Admission, Spec};
+use crate::command::{Keys, Merge, Request, Route};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Starts a command by name; see [`Cmd`].
+/// Starts a command by name; see [`Cmd`]. Words behind the first are arguments: `cmd("CONFIG GET")` is
+/// `cmd("CONFIG").arg("GET")`.
 pub fn cmd(name: &str) -> Cmd {
-    Cmd {
-        name: name.to_ascii_uppercase(),
+    let mut words = name.split_ascii_whitespace();
+    let command = Cmd {
+        name: words.next().unwrap_or_default().to_ascii_uppercase(),
         body: SmallVec::new(),
         ends: SmallVec::new(),
         keys: SmallVec::new(),
         route: None,
-    }
+        merge: None,
+        read_only: false,
+    };
+    command.args(words)
 }
 
 /// A command that owns its arguments.
 ///
 /// ```
-/// use panpipe::command::cmd;
+/// use panpipe::command::{Route, cmd};
 ///
 /// let hits = cmd("INCRBY").key("hits").arg(3);
-/// let page = cmd("ZRANGE").key("board").arg(0).arg(9).arg("WITHSCORES");
+/// let page = cmd("ZRANGE").key("board").args([0, 9]).arg("WITHSCORES");
+/// let everywhere = cmd("CONFIG SET").args(["maxmemory-policy", "allkeys-lru"]);
+/// let of_a_module = cmd("JSON.GET").key("doc").arg("$.name").read_only();
+/// let one_node = cmd("SLOWLOG GET").route(Route::AnyPrimary);
 /// ```
 ///
-/// Keys are routed by slot. A command that the table knows finds its own keys, also where they are added with [`Cmd::arg`]; an
-/// unknown one must mark them with [`Cmd::key`] or be given a [`Cmd::route`].
+/// A command that the client knows (see [`known_commands`](crate::command::known_commands)) finds its own keys, whether
+/// they were added with [`Cmd::key`] or [`Cmd::arg`], and is routed by their slot. One without keys goes where its
+/// [`Spec::route`] says: DBSIZE to all primaries, CONFIG SET to all nodes, PING to one. An unknown command must mark
+/// its keys or be given a [`Cmd::route`].
+///
+/// Commands that would disturb the connection that all commands of a node share (SUBSCRIBE, MULTI, BLPOP, …) are refused with the
+/// reason; a few that make sense on one node only (SCAN, SHUTDOWN, …) are refused without a route.
 #[derive(Clone)]
 pub struct Cmd {
     name: String,
@@ -38,6 +53,8 @@ pub struct Cmd {
     ends: SmallVec<[u32; 8]>,
     keys: SmallVec<[u32; 4]>,
     route: Option<Route>,
+    merge: Option<Merge>,
+    read_only: bool,
 }
 
 impl Cmd {
@@ -48,7 +65,7 @@ impl Cmd {
         self
     }
 
-    /// Adds an argument that is a key.
+    /// Adds an argument that is a key. For a command whose keys the client finds itself the mark changes nothing.
     #[must_use]
     pub fn key(mut self, key: impl ToArg) -> Self {
         self.keys.push(self.ends.len() as u32);
@@ -72,6 +89,21 @@ impl Cmd {
         self
     }
 
+    /// Joins the replies of several nodes by this rule instead of the command's own; [`Merge::PerNode`] keeps them apart.
+    #[must_use]
+    pub fn merge(mut self, merge: Merge) -> Self {
+        self.merge = Some(merge);
+        self
+    }
+
+    /// Marks a command that changes nothing on the server, so that it may be sent again where its reply was lost. Of
+    /// known commands the client knows it.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
     fn push(&mut self, value: impl ToArg) {
         value.to_arg().write(&mut self.body);
         self.ends.push(self.body.len() as u32);
@@ -85,83 +117,99 @@ impl Cmd {
     /// The command as the engine takes it.
     ///
     /// # Errors
-    /// `NotAllowed` for commands that do not belong on a shared connection, `UnknownCommand` where neither the table nor the caller
-    /// says where the keys are, `TooLarge` over 4 GiB of arguments.
-    pub fn request(&self) -> Result<Request<'_>, Error> {
-        let spec = table::lookup(&self.name);
-        if let Some(why) = spec.and_then(|spec| spec.refused) {
-            return Err(Error::not_executed(ErrorKind::NotAllowed { command: self.name.clone(), why }));
-        }
+    /// `NotAllowed` for commands that do not belong on a shared connection, or only with a route; `UnknownCommand`
+    /// where neither the client nor the caller knows where the keys are; `NoKey` where the keys are not where the
+    /// command has them; `TooLarge` over 4 GiB of arguments.
+    pub fn request(&self) -> Result<Request<'_>> {
+        let words = Words { body: &self.body, ends: &self.ends };
         if u32::try_from(self.body.len()).is_err() {
-            let limit = u64::from(u32::MAX);
+            let (command, limit) = (self.name.clone(), u64::from(u32::MAX));
             return Err(Error::not_executed(ErrorKind::TooLarge {
-                command: self.name.clone(),
+                command,
                 what: "its encoded size",
                 limit,
             }));
         }
-        let args = Args::Encoded { body: &self.body, ends: &self.ends };
-        let mut request = Request { args, ..Request::new(&self.name, Keys::None, &[]) };
+        let mut request = Request { args: Args::Encoded(words), ..Request::new(&self.name, Keys::None, &[]) };
         request.route = self.route.as_ref();
-        match spec {
-            Some(spec) => self.apply(spec, &mut request)?,
-            None if self.keys.is_empty() && self.route.is_none() => {
-                return Err(Error::not_executed(ErrorKind::UnknownCommand { command: self.name.clone() }));
-            }
-            None => {}
+        match spec::lookup(&self.name, words.get(0)) {
+            Some(spec) => self.apply(spec, words, &mut request)?,
+            None if self.has_a_place() => request.keys = Keys::Marked(&self.keys),
+            None => return Err(self.unknown(words)),
         }
-        if !self.keys.is_empty() {
-            request.keys = Keys::Marked(&self.keys);
-        }
+        request.read_only |= self.read_only;
+        request.merge = self.merge.unwrap_or(request.merge);
         Ok(request)
     }
 
-    fn apply<'a>(&'a self, spec: &'static Spec, request: &mut Request<'a>) -> Result<(), Error> {
+    /// Whether the caller said where the command goes.
+    fn has_a_place(&self) -> bool {
+        self.route.is_some() || !self.keys.is_empty()
+    }
+
+    fn apply<'a>(&'a self, spec: &'static Spec, words: Words<'_>, request: &mut Request<'a>) -> Result<()> {
+        let not_allowed =
+            |why| Err(Error::not_executed(ErrorKind::NotAllowed { command: spec.name.to_owned(), why }));
+        match spec.admission {
+            Admission::Refused(why) => return not_allowed(why),
+            Admission::NeedsRoute(why) if !self.has_a_place() => return not_allowed(why),
+            Admission::NeedsRoute(_) | Admission::Open => {}
+        }
         request.read_only = spec.read_only;
         request.group = spec.group;
         request.merge = spec.merge;
-        match spec.keys {
-            KeySpec::None => {
-                if request.route.is_none() && self.keys.is_empty() {
-                    request.route = Some(spec.route);
-                }
+        match locate(spec.keys, words) {
+            Located::Keys(keys) => request.keys = keys,
+            Located::Blocking => return not_allowed(BLOCK_OPTION),
+            Located::Keyless | Located::Missing if !self.keys.is_empty() => {
+                request.keys = Keys::Marked(&self.keys);
             }
-            KeySpec::Range { first, last, step } => {
-                let count = key_count(self.ends.len(), first, last, step);
-                request.keys = Keys::Range { first, step, count };
-            }
-            KeySpec::Counted { at } => {
-                if self.keys.is_empty() && request.route.is_none() {
-                    let count = self.counted_keys(at)?;
-                    // A script without keys touches nothing that has a slot: any primary will do.
-                    if count == 0 {
-                        request.route = Some(&table::ANY_PRIMARY);
-                    }
-                    request.keys = Keys::Range { first: at + 1, step: 1, count };
-                }
+            // A script without keys touches nothing that has a slot; its row says any primary.
+            Located::Keyless => request.route = request.route.or(Some(spec.route)),
+            Located::Missing if self.route.is_some() => {}
+            Located::Missing => {
+                return Err(Error::not_executed(ErrorKind::NoKey { command: spec.name.to_owned() }));
             }
         }
         Ok(())
     }
 
-    /// The number that argument `at` holds, where that many arguments follow it.
-    fn counted_keys(&self, at: usize) -> Result<usize, Error> {
-        let start = if at == 0 { 0 } else { self.ends.get(at - 1).map_or(0, |&end| end as usize) };
-        let count = self.ends.get(at).and_then(|&end| {
-            let bulk = self.body.get(start..end as usize)?;
-            std::str::from_utf8(super::payload(bulk)).ok()?.parse::<usize>().ok()
-        });
-        match count {
-            Some(count) if at + 1 + count <= self.ends.len() => Ok(count),
-            _ => Err(Error::not_executed(ErrorKind::NoKey { command: self.name.clone() })),
-        }
+    /// The error for a command that nobody knows the keys of; of a container it names the subcommand.
+    fn unknown(&self, words: Words<'_>) -> Error {
+        let container = spec::lookup(&self.name, None).is_some_and(Spec::is_container);
+        let command = match words.get(0) {
+            Some(subcommand) if container => format!("{} {}", self.name, shown(subcommand)),
+            _ => shown(self.name.as_bytes()),
+        };
+        Error::not_executed(ErrorKind::UnknownCommand { command })
     }
 }
 
-/// How many keys stand in `first, first + step, … last`; `last` < 0 counts from the end of `args`.
-fn key_count(args: usize, first: usize, last: isize, step: usize) -> usize {
-    let last = if last < 0 { args as isize + last } else { last.min(args as isize - 1) };
-    if last < first as isize { 0 } else { (last as usize - first) / step + 1 }
+/// A word that may be anything, for a message.
+fn shown(word: &[u8]) -> String {
+    const SHOWN_MAX: usize = 32;
+    word.iter().take(SHOWN_MAX).flat_map(|byte| byte.escape_ascii()).map(char::from).collect()
+}
+
+const BLOCK_OPTION: &str = "with BLOCK it would hold up every command of this node; ask again without BLOCK";
+
+/// Which arguments of a command are keys: found by its name, or marked by the caller. Nothing for commands without keys.
+///
+/// ```
+/// use panpipe::command::{cmd, keys_of};
+///
+/// let union = cmd("ZUNIONSTORE").args(["all", "2", "one", "two", "WEIGHTS", "1", "3"]);
+/// assert_eq!(keys_of(&union)?, ["all", "one", "two"].map(|key| key.as_bytes().to_vec()));
+/// # Ok::<(), panpipe::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`Cmd::request`].
+pub fn keys_of(command: &Cmd) -> Result<Vec<Vec<u8>>> {
+    let request = command.request()?;
+    let words = Words { body: &command.body, ends: &command.ends };
+    let positions = request.keys.positions(words.len());
+    Ok(positions.filter_map(|at| words.get(at)).map(<[u8]>::to_vec).collect())
 }
 
 impl fmt::Debug for Cmd {
@@ -176,3 +224,6 @@ impl fmt::Debug for Cmd {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

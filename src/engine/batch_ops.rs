@@ -1,6 +1,8 @@
 //! What a pipeline asks of its batch besides submitting: deadline, timeline, taking back, and cancelling single commands.
 
-use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
+use crate::engine::connection::{Link, LinkState};
+use crate::engine::event::Action;
+use crate::engine::in_flight::{InFlight, STREAM};
 use crate::engine::submit::BatchId;
 use crate::engine::time::Timestamp;
 use crate::engine::timeline::{NodeTrace, Timeline};
@@ -8,10 +10,28 @@ use crate::engine::{Engine, Token};
 use crate::error::{Error, ErrorKind, Outcome};
 
 impl Engine {
-    /// The batch's time runs from now.
+    /// The batch's time runs from now; so does that of dials that the driver has not picked up: a caller may fill a batch for as long as
+    /// it likes.
     pub fn start_deadline(&mut self, batch: BatchId, now: Timestamp) {
         if let Some(batch) = self.batch_mut(batch) {
             batch.deadline = now.after_ms(batch.options.timeout_ms);
+        }
+        if !self.actions.is_empty() {
+            self.restart_dials(now);
+        }
+    }
+
+    #[cold]
+    fn restart_dials(&mut self, now: Timestamp) {
+        for action in &self.actions {
+            let Action::Connect { conn, .. } = action else { continue };
+            let deadline = now.after_ms(self.config.connect_timeout_ms);
+            if let Some(link) =
+                self.links.get_mut(conn.row()).filter(|link| link.generation == conn.generation)
+                && matches!(link.state, LinkState::Connecting { .. })
+            {
+                link.state = LinkState::Connecting { deadline };
+            }
         }
     }
 
@@ -35,27 +55,16 @@ impl Engine {
 
     /// Takes unsent and parked commands out of the engine; nobody hears of them.
     fn take_back(&mut self, wanted: impl Fn(&InFlight) -> bool) {
-        for row in 0..self.links.len() {
-            let taken = self
-                .links
-                .get_mut(row)
-                .map(|link| link.take_unsent(|entry| wanted(entry) && !entry.has(InFlight::ASKED)));
-            for (entry, _) in taken.unwrap_or_default() {
-                self.queued_bytes -= u64::from(entry.len);
+        for row in 0..self.links.len() as u16 {
+            for entry in self.remove_unsent(row, &wanted) {
                 self.drop_entry(&entry);
-                self.after_terminal(&entry);
             }
         }
         for slot in self.fences.slots() {
             for parked in self.fences.take_all(slot, |parked| wanted(&parked.entry)) {
                 self.drop_entry(&parked.entry);
             }
-            // An empty fence is lifted when its last reply comes, or by its timer.
-            if let Some(fence) = self.fences.get_mut(slot) {
-                if fence.parked.is_empty() && fence.draining == 0 {
-                    self.fences.lift(slot);
-                }
-            }
+            self.fences.wake(slot);
         }
     }
 
@@ -67,7 +76,8 @@ impl Engine {
         };
         let slot = op.slot;
         if let Some(batch) = op.batch {
-            self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, Outcome::Unknown));
+            let outcome = if self.has_begun(batch) { Outcome::Unknown } else { Outcome::NotExecuted };
+            self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, outcome));
             self.stream.close(token.row);
             self.abandon(BatchId(batch));
             return true;
@@ -87,24 +97,26 @@ impl Engine {
         true
     }
 
-    /// Takes one unsent command back. It is on the owner of its slot, or, without a slot, anywhere.
-    fn take_one_unsent(&mut self, slot: u16, is_it: impl Fn(&InFlight) -> bool) -> bool {
-        let rows = match self.slots.owner(slot) {
-            Some(row) if slot != NO_SLOT => usize::from(row)..usize::from(row) + 1,
-            _ => 0..self.links.len(),
+    /// Whether any part of a batch has been answered, or has been begun to be sent.
+    fn has_begun(&self, id: u32) -> bool {
+        let parts_left = self.batches.row(id).is_some_and(|batch| batch.unanswered == batch.leaves());
+        let begun = |link: &Link| {
+            let mut at = link.queue.acked();
+            link.in_flight.iter().any(|entry| {
+                let sent = at < link.queue.sent();
+                at += u64::from(entry.len);
+                sent && entry.batch == id
+            })
         };
-        for row in rows {
-            let taken = self
-                .links
-                .get_mut(row)
-                .map(|link| link.take_unsent(|entry| is_it(entry) && !entry.has(InFlight::ASKED)));
-            if let Some((entry, _)) = taken.unwrap_or_default().first() {
-                self.queued_bytes -= u64::from(entry.len);
-                self.after_terminal(entry);
-                return true;
-            }
-        }
-        false
+        !parts_left || self.links.iter().any(begun)
+    }
+
+    /// Takes one unsent command back. It is nearly always on the owner of its slot.
+    fn take_one_unsent(&mut self, slot: u16, is_it: impl Fn(&InFlight) -> bool) -> bool {
+        let owner = self.slots.owner(slot);
+        let others = (0..self.links.len() as u16).filter(|&row| Some(row) != owner);
+        let rows: Vec<u16> = owner.into_iter().chain(others).collect();
+        rows.into_iter().any(|row| !self.remove_unsent(row, &is_it).is_empty())
     }
 
     /// Whether a command of the event-driven use has no result yet.

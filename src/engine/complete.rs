@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::engine::connection::ConnId;
 use crate::engine::event::Event;
 use crate::engine::handshake::Progress;
-use crate::engine::in_flight::{ASKING, InFlight, REFRESH, RESERVED, STREAM};
+use crate::engine::in_flight::{InFlight, REFRESH, STREAM};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::reply_slab::LARGE_REPLY_BYTES_MIN;
 use crate::engine::submit::BatchId;
@@ -34,7 +34,7 @@ impl Engine {
         if n > 0 {
             link.last_progress = now;
             link.stats.bytes_received += n as u64;
-            if tracing {
+            if tracing && link.serves_callers() {
                 link.trace.on_received(now);
             }
         }
@@ -95,7 +95,9 @@ impl Engine {
         let Some(entry) = link.in_flight.front().copied() else {
             return Err(LostBecause::Desync("a reply arrived and no command was waiting for one"));
         };
-        if link.queue.acked() + u64::from(entry.len) > link.queue.sent() {
+        let asking = entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
+        let sent_len = if asking { entry.asking_len() } else { entry.len };
+        if link.queue.acked() + u64::from(sent_len) > link.queue.sent() {
             return Err(LostBecause::Desync("a reply arrived for a command that had not been sent"));
         }
         link.attempts = 0;
@@ -106,67 +108,56 @@ impl Engine {
             recv.consume(frame.len);
             return lost;
         }
-        self.pop_answered(row);
-        if entry.batch >= RESERVED {
-            let lost = self.on_reserved(row, entry, recv, frame, now);
-            self.after_terminal(&entry);
-            return lost;
+        if asking {
+            let confirmed = unread.get(..frame.len) == Some(b"+OK\r\n");
+            recv.consume(frame.len);
+            self.asking_answered(row);
+            return if confirmed {
+                Ok(())
+            } else {
+                Err(LostBecause::Desync("the reply to ASKING is not +OK"))
+            };
         }
-        if frame.len >= LARGE_REPLY_BYTES_MIN {
-            let large = recv.take(frame.len);
-            self.deliver_large(&entry, large);
-        } else if let Some(batch) = self.batches.row_mut(entry.batch) {
-            let filed = batch.fill(entry.index, unread.get(..frame.len).unwrap_or_default());
-            debug_assert!(
-                filed || batch.arena.len() > LARGE_REPLY_BYTES_MIN,
-                "only a full arena refuses a small reply"
-            );
+        link.in_flight.pop_front();
+        link.queue.ack(entry.len);
+        self.queued_bytes -= u64::from(entry.len);
+        if frame.len >= LARGE_REPLY_BYTES_MIN || entry.batch == REFRESH {
+            let frame = recv.take(frame.len);
+            self.deliver_large(row, &entry, frame, now);
+        } else {
+            let filed = self.deliver_small(&entry, unread.get(..frame.len).unwrap_or_default());
             if filed {
                 recv.consume(frame.len);
             } else {
-                let copy = recv.take(frame.len);
-                self.deliver_large(&entry, copy);
+                let frame = recv.take(frame.len);
+                self.deliver_large(row, &entry, frame, now);
             }
         }
         self.drop_entry(&entry);
-        self.after_terminal(&entry);
+        self.uncount(&entry, true);
         Ok(())
     }
 
-    /// Replies whose owner is not a pipeline.
-    fn on_reserved(
-        &mut self,
-        row: u16,
-        entry: InFlight,
-        recv: &mut RecvBuf,
-        frame: &Frame,
-        now: Timestamp,
-    ) -> Result<(), LostBecause> {
+    /// Answers false where the reply must be kept in the memory it was received into: an arena of 4 GiB is full.
+    #[inline]
+    fn deliver_small(&mut self, entry: &InFlight, frame: &[u8]) -> bool {
+        if entry.batch == STREAM {
+            self.stream.complete(entry.index, frame);
+            return true;
+        }
+        self.batches.row_mut(entry.batch).is_none_or(|batch| batch.fill(entry.index, frame))
+    }
+
+    fn deliver_large(&mut self, row: u16, entry: &InFlight, frame: Bytes, now: Timestamp) {
         match entry.batch {
-            STREAM if frame.len >= LARGE_REPLY_BYTES_MIN => {
-                let large = recv.take(frame.len);
-                self.stream.complete_large(entry.index, large);
-                self.drop_entry(&entry);
-            }
-            STREAM => {
-                self.stream.complete(entry.index, recv.unread().get(..frame.len).unwrap_or_default());
-                recv.consume(frame.len);
-                self.drop_entry(&entry);
-            }
-            REFRESH => {
-                let reply = recv.take(frame.len);
-                self.on_topology(row, entry.index, ReplyRef::new(&reply), now);
-            }
-            ASKING => {
-                let ok = recv.unread().get(..frame.len) == Some(b"+OK\r\n");
-                recv.consume(frame.len);
-                if !ok {
-                    return Err(LostBecause::Desync("the reply to ASKING is not +OK"));
+            STREAM => self.stream.complete_large(entry.index, frame),
+            REFRESH => self.on_topology(row, entry.index, ReplyRef::new(&frame), now),
+            id => {
+                if let Some(batch) = self.batches.row_mut(id) {
+                    batch.fill_large(entry.index, frame);
                 }
             }
-            _ => recv.consume(frame.len),
         }
-        Ok(())
     }
 
     fn on_handshake_frame(
@@ -198,17 +189,11 @@ impl Engine {
 
     /// The front command of a connection has its reply: its bytes need not be kept.
     pub(crate) fn pop_answered(&mut self, row: u16) {
-        if let Some(link) = self.links.get_mut(usize::from(row)) {
-            if let Some(entry) = link.in_flight.pop_front() {
-                link.queue.ack(entry.len);
-                self.queued_bytes -= u64::from(entry.len);
-            }
-        }
-    }
-
-    fn deliver_large(&mut self, entry: &InFlight, frame: Bytes) {
-        if let Some(batch) = self.batches.row_mut(entry.batch) {
-            batch.fill_large(entry.index, frame);
+        if let Some(link) = self.links.get_mut(usize::from(row))
+            && let Some(entry) = link.in_flight.pop_front()
+        {
+            link.queue.ack(entry.len);
+            self.queued_bytes -= u64::from(entry.len);
         }
     }
 
@@ -216,7 +201,7 @@ impl Engine {
     pub(crate) fn fail_entry(&mut self, entry: &InFlight, error: Error) {
         match entry.batch {
             STREAM => self.stream.fail(entry.index, error),
-            REFRESH | ASKING => {}
+            REFRESH => {}
             batch => {
                 if let Some(batch) = self.batches.row_mut(batch) {
                     batch.fail(entry.index, error);
@@ -230,7 +215,7 @@ impl Engine {
     pub(crate) fn drop_entry(&mut self, entry: &InFlight) {
         match entry.batch {
             STREAM => self.stream.close(entry.index),
-            REFRESH | ASKING => {}
+            REFRESH => {}
             id => {
                 let Some(batch) = self.batches.row_mut(id) else { return };
                 batch.referenced -= 1;
@@ -251,7 +236,7 @@ impl Engine {
     pub(crate) fn is_wanted(&self, entry: &InFlight) -> bool {
         match entry.batch {
             STREAM => self.stream.is_live(entry.index),
-            REFRESH | ASKING => false,
+            REFRESH => false,
             batch => {
                 self.batches.row(batch).is_some_and(|batch| !batch.abandoned && batch.is_pending(entry.index))
             }
@@ -262,7 +247,7 @@ impl Engine {
     pub(crate) fn sequence_of(&self, entry: &InFlight) -> Option<u64> {
         match entry.batch {
             STREAM => self.stream.op(entry.index).map(|op| op.sequence),
-            REFRESH | ASKING => None,
+            REFRESH => None,
             batch => self.batches.row(batch).and_then(|batch| batch.sequence(entry.index)),
         }
     }

@@ -11,7 +11,7 @@
 
 use crate::config::{Config, Endpoint};
 use crate::engine::handshake::Handshake;
-use crate::engine::in_flight::{InFlight, InFlightQueue};
+use crate::engine::in_flight::{InFlight, InFlightQueue, REFRESH};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::send_queue::{CommandBytes, SendQueue};
 use crate::engine::stats::NodeStats;
@@ -36,6 +36,11 @@ impl ConnId {
     /// The inverse of `to_u64`.
     pub fn from_u64(number: u64) -> Self {
         ConnId { node: number as u16, generation: (number >> 16) as u32 }
+    }
+
+    /// Counts the attempts to connect to this node.
+    pub fn attempt(self) -> usize {
+        self.generation as usize
     }
 
     /// The node's row; at most one connection of a row is alive at a time.
@@ -89,8 +94,10 @@ pub(crate) struct Link {
     pub(crate) refused: bool,
     /// Reached another server than the one that was meant: dial again once nothing is owed.
     pub(crate) redial: bool,
-    /// In the present view of the topology; others are closed once nothing is owed.
+    /// In the present view of the topology.
     pub(crate) in_view: bool,
+    /// Has been in a view: closed once it is in none and owes nothing.
+    pub(crate) was_in_view: bool,
     /// In `Engine::dirty`.
     pub(crate) dirty: bool,
     /// In `Engine::transmit`.
@@ -121,6 +128,7 @@ impl Link {
             refused: false,
             redial: false,
             in_view: false,
+            was_in_view: false,
             dirty: false,
             transmitting: false,
             unflushed_commands: 0,
@@ -159,39 +167,63 @@ impl Link {
         }
     }
 
+    /// Whether anything but the engine's own traffic is on its way.
+    pub(crate) fn serves_callers(&self) -> bool {
+        self.handshake.is_done() && self.in_flight.iter().any(|entry| entry.batch != REFRESH)
+    }
+
     /// Whether a reply is owed for bytes that were sent.
     pub(crate) fn awaits_reply(&self) -> bool {
         self.queue.sent() > self.queue.acked()
     }
 
-    /// Appends a command that was encoded before.
-    pub(crate) fn append(&mut self, entry: InFlight, bytes: &CommandBytes) {
-        self.queue.append(bytes);
-        self.in_flight.push_back(entry);
+    /// Whether a reply is owed for a command that was sent whole.
+    pub(crate) fn owes_reply(&self) -> bool {
+        self.in_flight
+            .front()
+            .is_some_and(|front| self.queue.acked() + u64::from(front.len) <= self.queue.sent())
     }
 
-    /// Takes the commands that `wanted` accepts out of what the kernel has not begun to take; the rest keeps its order.
+    /// Whether the next reply is the result of the front command, not one of the handshake nor that to an ASKING.
+    pub(crate) fn expects_result(&self) -> bool {
+        let behind_asking =
+            |entry: &InFlight| entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
+        self.handshake.is_done() && !self.in_flight.front().is_some_and(behind_asking)
+    }
+
+    /// Takes the commands that `wanted` accepts out of what the kernel has not begun to take; the rest keeps its order. Their entries are as
+    /// they stood; their bytes come without ASKING.
     pub(crate) fn take_unsent(
         &mut self,
         wanted: impl Fn(&InFlight) -> bool,
     ) -> Vec<(InFlight, CommandBytes)> {
-        let (first, mut at) = self.first_unsent();
+        let (first, start) = self.first_unsent();
         if !self.in_flight.iter().skip(first).any(&wanted) {
             return Vec::new();
         }
-        let start = at;
         let flushed = self.queue.encoded() - self.queue.unflushed_bytes();
+        let starts = self.queue.segment_starts();
+        let mut at = start;
         let mut taken = Vec::new();
+        let mut runs = Runs::default();
         let mut kept = Vec::new();
         for entry in self.in_flight.drain(first..) {
-            let bytes = self.queue.share(at, u64::from(entry.len));
-            let was_flushed = at < flushed;
+            if wanted(&entry) {
+                let asking = u64::from(entry.asking_len());
+                taken.push((
+                    entry,
+                    self.queue.share_from(&starts, at + asking, u64::from(entry.len) - asking),
+                ));
+            } else {
+                runs.add(at, u64::from(entry.len), at < flushed);
+                kept.push(entry);
+            }
             at += u64::from(entry.len);
-            if wanted(&entry) { taken.push((entry, bytes)) } else { kept.push((entry, bytes, was_flushed)) }
         }
+        let runs = runs.share(&self.queue, &starts);
         self.queue.truncate(start);
-        self.queue.append_all(kept.iter().map(|(_, bytes, was_flushed)| (bytes, *was_flushed)));
-        self.in_flight.extend(kept.iter().map(|(entry, ..)| *entry));
+        self.queue.append_runs(runs);
+        self.in_flight.extend(kept);
         if self.queue.unflushed_bytes() == 0 {
             self.unflushed_commands = 0;
         }
@@ -221,5 +253,27 @@ impl Link {
         self.scanner = Scanner::new(config.limits.frame);
         self.handshake = Handshake::default();
         self.prelude.clear();
+    }
+}
+
+/// Neighbouring commands that stay, joined so that they are shared as one.
+#[derive(Debug, Default)]
+pub(crate) struct Runs(Vec<(u64, u64, bool)>);
+
+impl Runs {
+    pub(crate) fn add(&mut self, start: u64, len: u64, flushed: bool) {
+        match self.0.last_mut() {
+            Some((last, last_len, last_flushed))
+                if *last + *last_len == start && *last_flushed == flushed =>
+            {
+                *last_len += len
+            }
+            _ => self.0.push((start, len, flushed)),
+        }
+    }
+
+    pub(crate) fn share(self, queue: &SendQueue, starts: &[u64]) -> Vec<(CommandBytes, bool)> {
+        let share = |(start, len, flushed)| (queue.share_from(starts, start, len), flushed);
+        self.0.into_iter().map(share).collect()
     }
 }

@@ -6,8 +6,8 @@
 //! ```text
 //!   rejected ──▶ drain ──▶ probe the owner with the first ──▶ it ran: send the rest in order, lift the fence
 //!                 ▲   │                                   └─▶ rejected again: wait a little, probe again
-//!                 │   └──▶ ASK: send those to the target, each behind its own ASKING; then the rest to the source; until a round
-//!                 │        brings no ASK
+//!                 │   └──▶ ASK: send those to the target, each behind its own ASKING; then the next to the source; one node at a
+//!                 │        time, in the order of submission, until a round brings no ASK
 //!                 └─────── no owner, cluster down, loading: wait for a timer or the next view of the topology
 //! ```
 //!
@@ -55,10 +55,12 @@ pub(crate) enum Hint {
 pub(crate) enum Step {
     /// Replies to commands that were in flight when the fence was opened.
     Drain,
-    /// The reply to the one command sent ahead; `answered` once it ran.
-    Probe { answered: bool },
-    /// The replies to one leg of a round.
-    Leg,
+    /// The reply to the one command sent ahead; `accepted` once this node took it.
+    Probe { row: u16, accepted: bool },
+    /// The replies of the source; `refused` once one of them was not the command's result.
+    SourceLeg { refused: bool },
+    /// The replies of the target.
+    TargetLeg,
     /// `Fence::not_before`, or news of the topology.
     Wait,
 }
@@ -68,14 +70,14 @@ pub(crate) enum Step {
 pub(crate) struct Fence {
     pub(crate) step: Step,
     pub(crate) hint: Hint,
-    /// Commands of the slot in flight whose replies the fence waits for.
+    /// Entries in flight with the flag `FENCED`: what the fence waits for.
     pub(crate) draining: u32,
     pub(crate) parked: VecDeque<Parked>,
     pub(crate) not_before: Timestamp,
-    /// Being opened by the view that is applied right now: its commands in flight are still being counted.
-    pub(crate) opened_by_view: bool,
     /// Sends since a command of the slot had its result last; what the delays grow with.
     pub(crate) rounds: u32,
+    /// One of the commands it has sent was rejected: those that have not left yet come back, or they would overtake it.
+    pub(crate) recalls: bool,
     /// When the first TRYAGAIN of an unbroken run came.
     pub(crate) tryagain_since: Option<Timestamp>,
 }
@@ -88,8 +90,8 @@ impl Fence {
             draining,
             parked: VecDeque::new(),
             not_before: Timestamp::ZERO,
-            opened_by_view: false,
             rounds: 0,
+            recalls: false,
             tryagain_since: None,
         }
     }
@@ -133,6 +135,11 @@ impl Fences {
     #[inline]
     pub(crate) fn is_fenced(&self, slot: u16) -> bool {
         self.bits.get(usize::from(slot >> 6)).is_some_and(|word| word >> (slot & 63) & 1 == 1)
+    }
+
+    /// Whether unsent commands of the slot belong behind its fence, also those the fence itself has sent.
+    pub(crate) fn recalls(&self, slot: u16) -> bool {
+        self.by_slot.get(&slot).is_some_and(|fence| fence.recalls)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -198,6 +205,17 @@ impl Fences {
         taken
     }
 
+    /// Takes the held commands in front of the first that `wanted` does not accept.
+    pub(crate) fn take_leading(&mut self, slot: u16, wanted: impl Fn(&Parked) -> bool) -> Vec<Parked> {
+        let Some(fence) = self.by_slot.get_mut(&slot) else { return Vec::new() };
+        let count = fence.parked.iter().take_while(|parked| wanted(parked)).count();
+        let taken: Vec<Parked> = fence.parked.drain(..count).collect();
+        for parked in &taken {
+            self.unaccount(parked);
+        }
+        taken
+    }
+
     /// Lifts the fence; nothing may be parked in it.
     pub(crate) fn lift(&mut self, slot: u16) {
         if let Some(fence) = self.by_slot.remove(&slot) {
@@ -211,6 +229,10 @@ impl Fences {
     /// Marks a slot to be looked at.
     pub(crate) fn wake(&mut self, slot: u16) {
         self.ready.push(slot);
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     pub(crate) fn next_ready(&mut self) -> Option<u16> {

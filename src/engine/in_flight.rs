@@ -12,12 +12,11 @@ pub(crate) const NO_SLOT: u16 = SLOT_COUNT;
 
 /// `InFlight::batch` of commands that the event-driven use submitted; `index` is then a row of the stream table.
 pub(crate) const STREAM: u32 = u32::MAX;
-/// `InFlight::batch` of the ASKING in front of a redirected command.
-pub(crate) const ASKING: u32 = u32::MAX - 1;
 /// `InFlight::batch` of the engine's own CLUSTER SLOTS.
-pub(crate) const REFRESH: u32 = u32::MAX - 2;
-/// The first reserved value: smaller ones are rows of the batch table.
-pub(crate) const RESERVED: u32 = u32::MAX - 2;
+pub(crate) const REFRESH: u32 = u32::MAX - 1;
+
+/// What stands before a command that an ASK sent elsewhere, in the same entry: the flag that ASKING sets is spent by the next command.
+pub(crate) const ASKING_WIRE: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
 
 /// One unanswered command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +43,30 @@ const _: () = assert!(
 impl InFlight {
     /// The command changes nothing on the server.
     pub(crate) const READ_ONLY: u8 = 1;
-    /// Sent by a fence that waits for it; never taken back out of the queue by another step of the fence.
+    /// The fence of its slot waits for it: it was in flight when the fence was opened, or the fence has sent it. Counted in
+    /// `Fence::draining` exactly as long as it has this flag.
     pub(crate) const FENCED: u8 = 2;
-    /// Preceded by its own ASKING.
+    /// Its bytes begin with ASKING: it is owed two replies.
     pub(crate) const ASKED: u8 = 4;
+    /// The caller chose the node: a redirect is its answer.
+    pub(crate) const PINNED: u8 = 16;
+    /// The reply to its ASKING has come.
+    pub(crate) const ASKING_ANSWERED: u8 = 8;
 
     pub(crate) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Bytes of the ASKING in front.
+    pub(crate) fn asking_len(&self) -> u32 {
+        if self.has(InFlight::ASKED) { ASKING_WIRE.len() as u32 } else { 0 }
+    }
+
+    /// The entry as it was before it was sent anywhere: without ASKING, and no fence's.
+    pub(crate) fn unsent(mut self) -> Self {
+        self.len -= self.asking_len();
+        self.flags &= InFlight::READ_ONLY | InFlight::PINNED;
+        self
     }
 }
 

@@ -1,14 +1,15 @@
 //! Connections come and go: dialling, the handshake's end, backoff, and what becomes of the commands when one is lost.
 
+use std::collections::BTreeSet;
+
 use crate::config::{FrameLimits, RetryUnknown};
 use crate::engine::Engine;
-use crate::engine::connection::{ConnId, LinkState};
+use crate::engine::connection::{ConnId, LinkState, Runs};
 use crate::engine::event::{Action, Event};
 use crate::engine::fence::Step;
 use crate::engine::handshake::Handshake;
-use crate::engine::in_flight::{ASKING, InFlight, REFRESH};
+use crate::engine::in_flight::{InFlight, REFRESH};
 use crate::engine::retry;
-use crate::engine::send_queue::CommandBytes;
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind, Outcome, ProtocolError};
 use crate::resp::scan::Scanner;
@@ -93,7 +94,7 @@ impl Engine {
             self.timers.sweep_soon(now);
         }
         link.queue.advance_sent(n);
-        if tracing {
+        if tracing && link.serves_callers() {
             link.trace.on_sent(now);
         }
     }
@@ -148,8 +149,10 @@ impl Engine {
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         let was_ready = link.is_ready();
-        let begun =
-            if matches!(because, LostBecause::Closed(_)) { reply_begun(link.recv.unread()) } else { None };
+        let begun = match because {
+            LostBecause::Closed(_) if link.expects_result() => reply_begun(link.recv.unread()),
+            _ => None,
+        };
         link.stats.disconnects += 1;
         let refused = matches!(because, LostBecause::Refused(_));
         let failure = failure_of(because, was_ready, &name);
@@ -174,6 +177,8 @@ impl Engine {
         link.state = LinkState::Backoff { until };
         self.timers.link(until);
         self.settle_in_flight(row, &failure, begun);
+        // What a fence had sent here, or waited for, takes its place behind the fence again before anything else of its slot is sent.
+        self.pull_back(row);
         self.events.push(Event::NodeDown { node: name, reason: failure.to_string() });
         self.refresh.on_link_lost(row, now);
         if self.has_topology() {
@@ -186,33 +191,44 @@ impl Engine {
     /// What becomes of the commands of a lost connection: those the kernel had not taken whole stay, the others are settled one by one.
     fn settle_in_flight(&mut self, row: u16, failure: &ErrorKind, begun: Option<Outcome>) {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
-        let sent = link.queue.sent();
+        let refused = link.refused;
+        let entries: Vec<InFlight> = std::mem::take(&mut link.in_flight).into();
+        let (acked, sent) = (link.queue.acked(), link.queue.sent());
         let flushed = link.queue.encoded() - link.queue.unflushed_bytes();
-        let mut at = link.queue.acked();
-        let mut entries: Vec<(InFlight, CommandBytes, bool)> = Vec::with_capacity(link.in_flight.len());
-        let mut lost = Vec::new();
-        let resend = resendable(link.in_flight.iter(), at, sent, self.config.retry_unknown);
-        for (n, entry) in std::mem::take(&mut link.in_flight).into_iter().enumerate() {
+        let resend = resendable(&entries, acked, sent, self.config.retry_unknown);
+        let mut at = acked;
+        let mut runs = Runs::default();
+        let mut kept = Vec::new();
+        let mut ended = Vec::new();
+        for (n, entry) in entries.into_iter().enumerate() {
             let start = at;
             at += u64::from(entry.len);
-            if at > sent || resend.get(n).copied().unwrap_or(false) {
-                entries.push((entry, link.queue.share(start, u64::from(entry.len)), at <= flushed));
+            let whole = at <= sent;
+            let may_be_sent = !whole || resend.get(n).copied().unwrap_or(false);
+            if may_be_sent && !refused && self.is_wanted(&entry) {
+                let asking = u64::from(entry.asking_len());
+                runs.add(start + asking, u64::from(entry.len) - asking, at <= flushed);
+                kept.push(entry);
             } else {
-                lost.push((entry, if n == 0 { begun } else { None }));
+                let outcome = if whole {
+                    begun.filter(|_| n == 0).unwrap_or(Outcome::Unknown)
+                } else {
+                    Outcome::NotExecuted
+                };
+                ended.push((entry, outcome));
             }
         }
-        let refused = link.refused;
-        let (kept, failed): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|(entry, ..)| !refused && entry.batch != REFRESH);
-        link.queue.rebuild(kept.iter().map(|(_, bytes, was_flushed)| (bytes, *was_flushed)));
-        link.in_flight = kept.into_iter().map(|(entry, ..)| entry).collect();
-        let kept_bytes: u64 = link.in_flight.iter().map(|entry| u64::from(entry.len)).sum();
-        self.recount_queued(row, kept_bytes);
-        for (entry, ..) in failed {
-            self.fail_lost(row, &entry, failure.clone(), Outcome::NotExecuted);
+        for entry in &kept {
+            self.uncount(entry, false);
         }
-        for (entry, outcome) in lost {
-            self.fail_lost(row, &entry, failure.clone(), outcome.unwrap_or(Outcome::Unknown));
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        let starts = link.queue.segment_starts();
+        let runs = runs.share(&link.queue, &starts);
+        link.queue.rebuild(runs);
+        link.in_flight = kept.into_iter().map(InFlight::unsent).collect();
+        self.queued_bytes = self.links.iter().map(|link| link.queue.held_bytes()).sum();
+        for (entry, outcome) in ended {
+            self.fail_lost(row, &entry, failure.clone(), outcome);
         }
     }
 
@@ -224,21 +240,7 @@ impl Engine {
             self.fail_entry(entry, error);
         }
         self.drop_entry(entry);
-        if !matches!(entry.batch, ASKING | REFRESH) {
-            self.after_terminal(entry);
-        }
-    }
-
-    /// Brings the sum of queued bytes up to date after a node's queue was rebuilt.
-    fn recount_queued(&mut self, row: u16, kept_bytes: u64) {
-        let others: u64 = self
-            .links
-            .iter()
-            .enumerate()
-            .filter(|(n, _)| *n != usize::from(row))
-            .map(|(_, link)| link.queue.held_bytes())
-            .sum();
-        self.queued_bytes = others + kept_bytes;
+        self.uncount(entry, false);
     }
 
     /// A node's backoff is over: dial if anybody needs it.
@@ -255,15 +257,25 @@ impl Engine {
     /// topology is closed.
     #[inline]
     pub(crate) fn after_drained(&mut self, row: u16, now: Timestamp) {
+        let Some(link) = self.links.get(usize::from(row)) else { return };
+        if (!link.in_view || link.redial) && link.is_ready() && !link.owes_reply() {
+            self.close_or_redial(row, now);
+        }
+    }
+
+    #[cold]
+    fn close_or_redial(&mut self, row: u16, now: Timestamp) {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
-        if (link.in_view && !link.redial) || !link.is_ready() || link.awaits_reply() {
+        if link.redial {
+            // Nothing was sent whole, so nothing is in doubt; a half-written command starts over.
+            self.lose(row, LostBecause::Closed("it answered for another server".to_owned()), now);
+            self.dial(row, now);
             return;
         }
-        let conn = ConnId { node: row, generation: link.generation };
-        if link.redial {
-            self.actions.push_back(Action::Close { conn });
-            self.dial(row, now);
-        } else if link.in_flight.is_empty() && self.refreshes_applied > 0 {
+        // A node that redirects named and no view has yet is about to be in one.
+        let left = link.was_in_view || now >= link.last_progress.after_ms(self.config.node_silent_ms);
+        if left && link.in_flight.is_empty() && self.refreshes_applied > 0 {
+            let conn = ConnId { node: row, generation: link.generation };
             link.forget_socket(&self.config);
             link.state = LinkState::Idle;
             self.actions.push_back(Action::Close { conn });
@@ -308,34 +320,26 @@ fn failure_of(because: LostBecause, was_ready: bool, name: &str) -> ErrorKind {
 
 /// Which sent and unanswered commands may be sent again: reads, unless a later write of their slot was sent on the same connection
 /// (the read would then see it).
-fn resendable<'a>(
-    entries: impl Iterator<Item = &'a InFlight>,
-    acked: u64,
-    sent: u64,
-    policy: RetryUnknown,
-) -> Vec<bool> {
+fn resendable(entries: &[InFlight], acked: u64, sent: u64, policy: RetryUnknown) -> Vec<bool> {
     let mut at = acked;
-    let sent_entries: Vec<&InFlight> = entries
-        .take_while(|entry| {
-            at += u64::from(entry.len);
-            at <= sent
-        })
-        .collect();
-    let mut resend = vec![false; sent_entries.len()];
+    let is_whole = |entry: &&InFlight| {
+        at += u64::from(entry.len);
+        at <= sent
+    };
+    let whole: Vec<&InFlight> = entries.iter().take_while(is_whole).collect();
+    let mut resend = vec![false; whole.len()];
     if policy == RetryUnknown::Never {
         return resend;
     }
-    let mut written: Vec<u16> = Vec::new();
-    for (n, entry) in sent_entries.iter().enumerate().rev() {
-        if matches!(entry.batch, ASKING | REFRESH) || entry.has(InFlight::ASKED) {
+    let mut written: BTreeSet<u16> = BTreeSet::new();
+    for (entry, resend) in whole.into_iter().zip(&mut resend).rev() {
+        if entry.batch == REFRESH {
             continue;
         }
-        if !entry.has(InFlight::READ_ONLY) {
-            if let Err(at) = written.binary_search(&entry.slot) {
-                written.insert(at, entry.slot);
-            }
-        } else if written.binary_search(&entry.slot).is_err() {
-            resend[n] = true;
+        if entry.has(InFlight::READ_ONLY) {
+            *resend = !written.contains(&entry.slot);
+        } else {
+            written.insert(entry.slot);
         }
     }
     resend

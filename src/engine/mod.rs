@@ -21,6 +21,9 @@
 //! to their owners (`reply_slab` for pipelines, `stream` for the event-driven use), `redirect` and `fence` hold commands back and send
 //! them on, `refresh` learns the topology, `lifecycle` connects and buries, `timer` watches deadlines.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
 mod batch_ops;
 mod complete;
 mod connection;
@@ -29,6 +32,7 @@ mod fence;
 mod handshake;
 mod in_flight;
 mod lifecycle;
+mod parts;
 mod recv_buf;
 mod redirect;
 mod refresh;
@@ -140,6 +144,9 @@ impl Engine {
                 "no address to start from; give at least one, such as redis://127.0.0.1:7000",
             ));
         }
+        let mut config = config;
+        // An in-flight entry counts its bytes in 32 bits.
+        config.limits.command_bytes_max = config.limits.command_bytes_max.min(u32::MAX as usize / 2);
         let mut engine = Engine {
             nodes: NodeTable::default(),
             links: Vec::new(),
@@ -295,6 +302,7 @@ impl Engine {
             self.links.push(Link::new(None, &self.config));
         }
         let announced = self.nodes.get(row).and_then(|node| node.endpoint().cloned());
+        let announced = announced.filter(|endpoint| self.may_contact(endpoint));
         if let (Some(link), Some(announced)) = (self.links.get_mut(usize::from(row)), announced) {
             link.endpoint = Some(match &self.config.address_map {
                 Some(map) => map(&announced),
@@ -303,13 +311,20 @@ impl Engine {
         }
     }
 
+    /// Whether this address may be connected to, and sent credentials.
+    fn may_contact(&self, endpoint: &Endpoint) -> bool {
+        let accepted = self.config.accept_node.as_ref().is_none_or(|accept| accept(endpoint));
+        accepted || self.config.seeds.contains(endpoint)
+    }
+
     /// Hands a node to the transport.
     fn schedule_transmit(&mut self, row: u16) {
-        if let Some(link) = self.links.get_mut(usize::from(row)) {
-            if !link.transmitting && link.wants_to_send() {
-                link.transmitting = true;
-                self.transmit.push_back(row);
-            }
+        if let Some(link) = self.links.get_mut(usize::from(row))
+            && !link.transmitting
+            && link.wants_to_send()
+        {
+            link.transmitting = true;
+            self.transmit.push_back(row);
         }
     }
 }

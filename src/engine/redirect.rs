@@ -7,7 +7,7 @@
 use crate::config::Endpoint;
 use crate::engine::Engine;
 use crate::engine::fence::{Hint, Parked, Rejection};
-use crate::engine::in_flight::{ASKING, InFlight, NO_SLOT, REFRESH};
+use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::lifecycle::LostBecause;
 use crate::engine::retry;
 use crate::engine::send_queue::CommandBytes;
@@ -51,33 +51,27 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), LostBecause> {
         let reply = classify(text);
-        let bytes = self.front_bytes(row, &entry);
-        self.pop_answered(row);
-        match entry.batch {
-            REFRESH => {
-                self.refresh_failed(row, entry.index, &ServerError::from_bytes(text).to_string(), now);
-                return Ok(());
-            }
-            // The command behind it will be redirected back to the owner and find its way again.
-            ASKING => return Ok(()),
-            _ => {}
+        if entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED) {
+            // The command behind it will be redirected back to the owner, and find its way again.
+            self.asking_answered(row);
+            return Ok(());
         }
-        let follow = self.is_wanted(&entry) && self.follows_redirects(&entry);
-        match if follow { self.judge(row, &entry, reply, text, now) } else { Verdict::Final } {
-            Verdict::Final => {
-                self.deliver_error(row, &entry, text, outcome_of(reply, text));
-                self.after_terminal(&entry);
+        if let ServerReply::Moved(redirect) = reply {
+            self.note_moved(row, &entry, redirect, now);
+        }
+        if entry.batch == REFRESH {
+            self.pop_answered(row);
+            self.refresh_failed(row, entry.index, &ServerError::from_bytes(text).to_string(), now);
+        } else {
+            let follow = self.is_wanted(&entry) && self.follows_redirects(&entry);
+            match if follow { self.judge(row, &entry, reply, text, now) } else { Verdict::Final } {
+                Verdict::Final => self.end_with_error(row, &entry, reply, text),
+                Verdict::GiveUp => self.give_up_redirects(row, &entry, text),
+                verdict => self.hold_back(row, entry, verdict, text, now),
             }
-            Verdict::GiveUp => {
-                let hops = u32::from(entry.hops);
-                let last = ServerError::from_bytes(text).to_string();
-                let error =
-                    Error::not_executed(ErrorKind::Redirects { hops, last }).at_node(self.node_name(row));
-                self.fail_entry(&entry, error.with_counts(hops + 1, hops));
-                self.drop_entry(&entry);
-                self.after_terminal(&entry);
-            }
-            verdict => self.hold_back(row, entry, bytes, verdict, text, now),
+        }
+        if let ServerReply::Moved(_) = reply {
+            self.fence_followers(row, entry.slot);
         }
         match reply {
             // The handshake's credentials no longer hold; whatever is in flight will hear the same.
@@ -88,11 +82,60 @@ impl Engine {
         }
     }
 
+    /// The error is the command's result.
+    fn end_with_error(&mut self, row: u16, entry: &InFlight, reply: ServerReply<'_>, text: &[u8]) {
+        self.pop_answered(row);
+        self.deliver_error(row, entry, text, outcome_of(reply, text));
+        self.uncount(entry, serves_the_slot(reply));
+    }
+
+    fn give_up_redirects(&mut self, row: u16, entry: &InFlight, text: &[u8]) {
+        self.pop_answered(row);
+        let hops = u32::from(entry.hops);
+        let last = ServerError::from_bytes(text).to_string();
+        let error = Error::not_executed(ErrorKind::Redirects { hops, last }).at_node(self.node_name(row));
+        self.fail_entry(entry, error.with_counts(hops + 1, hops));
+        self.drop_entry(entry);
+        self.uncount(entry, false);
+    }
+
+    /// A MOVED teaches where a slot is, whatever becomes of its command. Only about the command's own slot is it believed at once: the
+    /// fence that keeps the order is that slot's.
+    fn note_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) {
+        let target = self.redirect_target(row, redirect);
+        if let Some(target) = target.filter(|_| redirect.slot == entry.slot) {
+            self.learn_owner(redirect.slot, target, now);
+        }
+        self.request_refresh(target, now);
+    }
+
+    /// The owner of a slot is elsewhere now, although the command that found out is not sent on: what is still in flight here must be
+    /// answered before anything goes there.
+    fn fence_followers(&mut self, row: u16, slot: u16) {
+        let leaves = self.slots.owner(slot).is_some_and(|owner| owner != row) && !self.fences.is_fenced(slot);
+        let link = self.links.get(usize::from(row)).filter(|_| leaves);
+        if link.is_some_and(|link| link.in_flight.iter().any(|entry| entry.slot == slot)) {
+            let draining = self.flag_sent(row, slot);
+            self.fences.open(slot, draining);
+            self.fences.wake(slot);
+        }
+    }
+
+    /// The bytes of the command at the front, without ASKING.
     fn front_bytes(&mut self, row: u16, entry: &InFlight) -> CommandBytes {
         self.links.get_mut(usize::from(row)).map_or_else(CommandBytes::new, |link| {
-            let start = link.queue.acked();
-            link.queue.share(start, u64::from(entry.len))
+            let asking = entry.asking_len();
+            let start = link.queue.acked() + u64::from(asking);
+            link.queue.share(start, u64::from(entry.len - asking))
         })
+    }
+
+    /// The first of the two replies to a command behind ASKING has come.
+    pub(crate) fn asking_answered(&mut self, row: u16) {
+        if let Some(front) = self.links.get_mut(usize::from(row)).and_then(|link| link.in_flight.front_mut())
+        {
+            front.flags |= InFlight::ASKING_ANSWERED;
+        }
     }
 
     fn count(&mut self, row: u16, count: impl FnOnce(&mut NodeStats)) {
@@ -111,26 +154,24 @@ impl Engine {
         now: Timestamp,
     ) -> Verdict {
         match reply {
-            ServerReply::Moved(redirect) => self.judge_moved(row, entry, redirect, now),
+            _ if is_from_script(text) || entry.has(InFlight::PINNED) => Verdict::Final,
+            ServerReply::Moved(redirect) => self.judge_moved(row, entry, redirect),
             ServerReply::Ask(redirect) => self.judge_ask(row, entry, redirect, now),
             // Without a slot there is no fence to wait in: the caller hears it at once, and knows that it did not run.
             ServerReply::Code(_) if entry.slot == NO_SLOT => Verdict::Final,
-            ServerReply::Code(code) => self.judge_code(row, entry, code, text, now),
+            ServerReply::Code(code) => self.judge_code(row, entry, code, now),
         }
     }
 
-    fn judge_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) -> Verdict {
+    fn judge_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>) -> Verdict {
         self.count(row, |stats| stats.moved += 1);
         if entry.hops >= self.config.hops_max {
             return Verdict::GiveUp;
         }
+        // Without a usable address the next view of the topology has to tell.
         let Some(target) = self.redirect_target(row, redirect) else {
-            // No usable address in it: the next view of the topology has to tell.
-            self.request_refresh(None, now);
             return Verdict::Later(Because::Demoted);
         };
-        self.learn_owner(redirect.slot, target, now);
-        self.request_refresh(Some(target), now);
         if target == row {
             // It names itself: we reached another server than we meant (a stale DNS name, a balancer). Dial again, and not in a spin.
             if let Some(link) = self.links.get_mut(usize::from(row)) {
@@ -153,13 +194,12 @@ impl Engine {
         Verdict::Ask { target }
     }
 
-    fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, text: &[u8], now: Timestamp) -> Verdict {
+    fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, now: Timestamp) -> Verdict {
         let because = match code {
             Code::TryAgain if !self.tryagain_budget(entry.slot, now) => return Verdict::Final,
             Code::TryAgain => Because::TryAgain,
             Code::ClusterDown | Code::Loading | Code::MasterDown => Because::Unavailable,
-            // A script may fail half-way with an error that it passes on; then it has run.
-            Code::ReadOnly if !is_from_script(text) => Because::Demoted,
+            Code::ReadOnly => Because::Demoted,
             _ => return Verdict::Final,
         };
         self.count(row, |stats| stats.retries += 1);
@@ -202,75 +242,70 @@ impl Engine {
         if let Some(known) = self.nodes.by_endpoint(&endpoint) {
             return Some(known);
         }
-        let accepted = self.config.accept_node.as_ref().is_none_or(|accept| accept(&endpoint));
-        if accepted { self.node_at(&endpoint) } else { None }
+        if self.may_contact(&endpoint) { self.node_at(&endpoint) } else { None }
     }
 
     /// Puts a rejected command behind the fence of its slot; without a slot it goes on at once.
-    fn hold_back(
-        &mut self,
-        row: u16,
-        mut entry: InFlight,
-        bytes: CommandBytes,
-        verdict: Verdict,
-        text: &[u8],
-        now: Timestamp,
-    ) {
-        let was_asked = entry.has(InFlight::ASKED);
-        let redirect = matches!(verdict, Verdict::Moved { .. } | Verdict::Ask { .. });
-        entry.hops = entry.hops.saturating_add(u8::from(redirect));
-        entry.flags &= !(InFlight::FENCED | InFlight::ASKED);
+    fn hold_back(&mut self, row: u16, entry: InFlight, verdict: Verdict, text: &[u8], now: Timestamp) {
+        let bytes = self.front_bytes(row, &entry);
+        self.pop_answered(row);
+        self.uncount(&entry, false);
         if let Some(link) = self.links.get_mut(usize::from(row)).filter(|_| self.tracing.is_some()) {
             link.trace.redirects += 1;
         }
-        if entry.slot == NO_SLOT {
-            return self.send_keyless_on(entry, &bytes, verdict, now);
+        let slot = entry.slot;
+        let redirect = matches!(verdict, Verdict::Moved { .. } | Verdict::Ask { .. });
+        let mut held = entry.unsent();
+        held.hops = held.hops.saturating_add(u8::from(redirect));
+        if slot == NO_SLOT {
+            return self.send_keyless_on(held, &bytes, verdict, now);
         }
         let Some(sequence) = self.sequence_of(&entry) else { return };
-        let slot = entry.slot;
-        if self.fences.is_fenced(slot) {
-            self.fences
-                .get_mut(slot)
-                .into_iter()
-                .for_each(|fence| fence.draining = fence.draining.saturating_sub(1));
-        } else {
-            let draining = self.count_sent(row, slot);
+        if !self.fences.is_fenced(slot) {
+            let draining = self.flag_sent(row, slot);
             self.fences.open(slot, draining);
         }
+        self.advise_fence(slot, verdict, now);
         let ask = match verdict {
             Verdict::Ask { target } => Some(target),
             // TRYAGAIN from the importing node: it is asked again, not the source.
-            Verdict::Later(_) => was_asked.then_some(row),
+            Verdict::Later(_) if entry.has(InFlight::ASKED) => Some(row),
             _ => None,
         };
-        let delay_ms = self.delay_ms(slot, verdict);
-        if let Some(fence) = self.fences.get_mut(slot) {
-            match verdict {
-                Verdict::Ask { .. } => fence.hint = Hint::Rounds,
-                Verdict::Moved { .. } => fence.hint = Hint::Probe,
-                _ => {}
-            }
-            if verdict == Verdict::Later(Because::TryAgain) {
-                fence.tryagain_since.get_or_insert(now);
-            }
-            fence.not_before = now.after_ms(delay_ms);
-        }
         let rejection =
             Rejection { error: ServerError::from_bytes(text), node: self.node_name(row), redirect };
-        self.fences.park(Parked { sequence, entry, bytes, ask, rejection: Some(Box::new(rejection)) });
+        self.fences.park(Parked { sequence, entry: held, bytes, ask, rejection: Some(Box::new(rejection)) });
         self.fences.wake(slot);
+    }
+
+    /// Tells a fence what the latest rejection asks for.
+    fn advise_fence(&mut self, slot: u16, verdict: Verdict, now: Timestamp) {
+        let not_before = now.after_ms(self.delay_ms(slot, verdict));
+        let Some(fence) = self.fences.get_mut(slot) else { return };
+        fence.recalls = true;
+        match verdict {
+            Verdict::Ask { .. } => fence.hint = Hint::Rounds,
+            Verdict::Moved { .. } => fence.hint = Hint::Probe,
+            _ => {}
+        }
+        if verdict == Verdict::Later(Because::TryAgain) {
+            fence.tryagain_since.get_or_insert(now);
+        }
+        // The longest delay of a window of rejections counts; a wait for an owner is over with any answer.
+        let standing = if fence.not_before == Timestamp::NEVER { Timestamp::ZERO } else { fence.not_before };
+        fence.not_before = standing.max(not_before);
     }
 
     fn send_keyless_on(&mut self, entry: InFlight, bytes: &CommandBytes, verdict: Verdict, now: Timestamp) {
         match verdict {
             Verdict::Moved { target } => self.send_on(target, entry, bytes, now),
-            Verdict::Ask { target } => {
-                self.send_asking(target, now);
-                self.send_on(target, entry, bytes, now);
-            }
+            Verdict::Ask { target } => self.send_asking(target, entry, bytes, now),
             // `judge` answers Later for a command without a slot only where a MOVED had no usable address.
             Verdict::Later(_) | Verdict::GiveUp | Verdict::Final => {
-                self.fail_entry(&entry, Error::not_executed(ErrorKind::SlotNotServed { slot: 0 }));
+                self.fail_entry(
+                    &entry,
+                    Error::not_executed(ErrorKind::NoNode { what: "the redirect names no usable address" }),
+                );
                 self.drop_entry(&entry);
             }
         }
@@ -308,6 +343,25 @@ fn outcome_of(reply: ServerReply<'_>, text: &[u8]) -> Outcome {
             }
             _ => Outcome::Executed,
         },
+    }
+}
+
+/// Whether an error shows that the node serves the command's slot: everything that the server finds after it has looked at the slot.
+fn serves_the_slot(reply: ServerReply<'_>) -> bool {
+    match reply {
+        ServerReply::Moved(_) | ServerReply::Ask(_) => false,
+        ServerReply::Code(code) => !matches!(
+            code,
+            Code::TryAgain
+                | Code::ClusterDown
+                | Code::Loading
+                | Code::MasterDown
+                | Code::ReadOnly
+                | Code::CrossSlot
+                | Code::NoAuth
+                | Code::NoPerm
+                | Code::Denied
+        ),
     }
 }
 

@@ -3,10 +3,12 @@
 //! A MOVED is enough to patch its slot, so no redirected command waits for a refresh. Triggers while one is under way ask for one more;
 //! the pause between two doubles while triggers go on, with jitter, so that many clients of one failover do not ask in step.
 
+use std::collections::BTreeSet;
+
 use crate::engine::Engine;
 use crate::engine::connection::LinkState;
 use crate::engine::event::Event;
-use crate::engine::fence::{Hint, Step};
+use crate::engine::fence::Step;
 use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind};
@@ -126,7 +128,9 @@ impl Engine {
             self.note_refresh_failure(node, "no answer in time".to_owned());
         }
         if now >= self.refresh.periodic {
-            self.refresh.wanted = now;
+            if self.refresh.flight.is_none() {
+                self.refresh.wanted = now;
+            }
             self.schedule_periodic(now);
         }
         if self.refresh.flight.is_none() && now >= self.refresh.wanted {
@@ -171,17 +175,16 @@ impl Engine {
     /// Whom to ask: the node with the newest knowledge, else a random primary in service, else anybody in service.
     fn refresh_source(&mut self) -> Option<u16> {
         let avoid = self.refresh.avoid.take();
-        let usable =
-            |row: &u16| self.links.get(usize::from(*row)).is_some_and(|link| link.is_ready() && !link.redial);
+        let usable = |row: &u16| {
+            let link = self.links.get(usize::from(*row));
+            Some(*row) != avoid && link.is_some_and(|link| link.is_ready() && !link.redial)
+        };
         if let Some(hint) = self.refresh.hint.take().filter(usable) {
             return Some(hint);
         }
         let mut rows: Vec<u16> = self.primaries.iter().copied().filter(usable).collect();
         if rows.is_empty() {
             rows = (0..self.links.len() as u16).filter(usable).collect();
-        }
-        if rows.len() > 1 {
-            rows.retain(|row| Some(*row) != avoid);
         }
         // Unflushed commands would leave with the question: ask a node that has none, if there is one.
         let flushed = |row: &u16| {
@@ -196,13 +199,22 @@ impl Engine {
 
     /// Nobody is in service: dial the next node we know of, seeds included.
     fn dial_candidate(&mut self, now: Timestamp) {
-        let count = self.links.len();
+        if self.refresh.next_candidate >= self.links.len() {
+            // Everybody has been tried. The addresses we know may all be given up: resolve the seeds' names afresh.
+            self.refresh.next_candidate = 0;
+            for seed in self.config.seeds.clone() {
+                if let Some(row) = self.nodes.admit_afresh(&seed) {
+                    self.ensure_link(row);
+                }
+            }
+        }
         let first = self.refresh.next_candidate;
-        let idle = (0..count).map(|n| (first + n) % count).find(|&row| {
-            self.links.get(row).is_some_and(|link| link.state == LinkState::Idle && link.endpoint.is_some())
-        });
-        if let Some(row) = idle {
-            self.refresh.next_candidate = row + 1;
+        let idle = |row: &usize| {
+            self.links.get(*row).is_some_and(|link| link.state == LinkState::Idle && link.endpoint.is_some())
+        };
+        let candidate = (first..self.links.len()).find(idle);
+        self.refresh.next_candidate = candidate.map_or(self.links.len(), |row| row + 1);
+        if let Some(row) = candidate {
             self.dial(row as u16, now);
         }
         self.refresh.wanted = now.after_ms(NEXT_CANDIDATE_MS);
@@ -212,25 +224,32 @@ impl Engine {
     #[cold]
     pub(crate) fn on_topology(&mut self, row: u16, serial: u32, reply: ReplyRef<'_>, now: Timestamp) {
         let Some(flight) = self.refresh.flight.take_if(|flight| flight.serial == serial) else { return };
-        let Some(asked) = self.nodes.get(row).and_then(|node| node.endpoint().cloned()) else { return };
-        match topology::parse_slots(reply, &asked) {
-            Ok(snapshot) => self.apply_view(&snapshot, flight.sent_at, now),
-            Err(error) => {
-                let node = self.node_name(row);
-                self.note_refresh_failure(node, error.to_string());
-                self.refresh.avoid = Some(row);
-                self.refresh.wanted = now.after_ms(self.config.refresh_min_interval_ms);
-            }
+        let asked = self.nodes.get(row).and_then(|node| node.endpoint().cloned());
+        match asked.map(|asked| topology::parse_slots(reply, &asked)) {
+            Some(Ok(snapshot)) => self.apply_view(&snapshot, flight.sent_at, now),
+            Some(Err(error)) => self.ask_somebody_else(row, error.to_string(), now),
+            None => self.ask_somebody_else(row, "its address is unknown".to_owned(), now),
         }
+    }
+
+    /// A view was of no use: another node is asked, after a pause that grows while that goes on.
+    fn ask_somebody_else(&mut self, row: u16, reason: String, now: Timestamp) {
+        let node = self.node_name(row);
+        self.note_refresh_failure(node, reason);
+        self.refresh.avoid = Some(row);
+        self.lengthen_pause();
+        self.refresh.wanted = now.after_ms(self.refresh.pause_ms);
+    }
+
+    fn lengthen_pause(&mut self) {
+        let min_ms = self.config.refresh_min_interval_ms;
+        self.refresh.pause_ms = (self.refresh.pause_ms * 2).clamp(min_ms, PAUSE_MS_MAX.max(min_ms));
     }
 
     /// The node answered CLUSTER SLOTS with an error.
     pub(crate) fn refresh_failed(&mut self, row: u16, serial: u32, reason: &str, now: Timestamp) {
         if self.refresh.flight.take_if(|flight| flight.serial == serial).is_some() {
-            let node = self.node_name(row);
-            self.note_refresh_failure(node, reason.to_owned());
-            self.refresh.avoid = Some(row);
-            self.refresh.wanted = now.after_ms(self.config.refresh_min_interval_ms);
+            self.ask_somebody_else(row, reason.to_owned(), now);
         }
     }
 
@@ -252,6 +271,7 @@ impl Engine {
             self.ensure_link(row);
             if let Some(link) = self.links.get_mut(usize::from(row)) {
                 link.in_view = true;
+                link.was_in_view = true;
                 // Its address may be news, and commands may be waiting for it.
                 if !link.in_flight.is_empty() {
                     self.want_connection(row, now);
@@ -297,13 +317,12 @@ impl Engine {
     }
 
     fn note_view(&mut self, now: Timestamp) {
-        let min_ms = self.config.refresh_min_interval_ms;
         let persisting = self.refresh.again || now < self.refresh.last_done.after_ms(2 * PAUSE_MS_MAX);
-        self.refresh.pause_ms = if persisting {
-            (self.refresh.pause_ms * 2).clamp(min_ms, PAUSE_MS_MAX.max(min_ms))
+        if persisting {
+            self.lengthen_pause();
         } else {
-            min_ms
-        };
+            self.refresh.pause_ms = self.config.refresh_min_interval_ms;
+        }
         self.refresh.last_done = now;
         self.refreshes_applied += 1;
         self.schedule_periodic(now);
@@ -315,10 +334,10 @@ impl Engine {
 
     /// A redirect names the owner of a slot. Commands of the slot that are in flight elsewhere will be redirected in their turn.
     pub(crate) fn learn_owner(&mut self, slot: u16, row: u16, now: Timestamp) {
-        if self.slots.learn(slot, row, now.as_nanos()) {
-            if let Err(at) = self.primaries.binary_search(&row) {
-                self.primaries.insert(at, row);
-            }
+        if self.slots.learn(slot, row, now.as_nanos())
+            && let Err(at) = self.primaries.binary_search(&row)
+        {
+            self.primaries.insert(at, row);
         }
     }
 
@@ -343,58 +362,62 @@ impl Engine {
             self.pull_back(row);
         }
         self.wake_waiting(&moved, now);
-        self.wake_ownerless(now);
+        if self.wake_ownerless(now) {
+            // Somebody waits for a slot that this view does not know either.
+            self.request_refresh(None, now);
+        }
         self.settle_ready(now);
     }
 
     /// Opens a fence for each changed slot that has commands on this node; one pass over its queue, however many slots moved.
     fn fence_moved(&mut self, row: u16, changed: &[bool]) {
-        let Some(link) = self.links.get(usize::from(row)) else { return };
+        let Engine { links, fences, slots, .. } = self;
+        let Some(link) = links.get_mut(usize::from(row)) else { return };
         let sent = link.queue.sent();
         let mut at = link.queue.acked();
-        for entry in &link.in_flight {
-            let taken = at < sent;
+        let mut opened: BTreeSet<u16> = BTreeSet::new();
+        for entry in &mut link.in_flight {
+            let begun = at < sent;
             at += u64::from(entry.len);
-            let concerned = changed.get(usize::from(entry.slot)).copied().unwrap_or(false)
-                && self.slots.owner(entry.slot) != Some(row);
-            if !concerned || entry.has(InFlight::FENCED) {
+            let concerned = changed.get(usize::from(entry.slot)).copied().unwrap_or(false);
+            if !concerned || slots.owner(entry.slot) == Some(row) {
                 continue;
             }
-            let open_already = self.fences.is_fenced(entry.slot);
-            let fence = self.fences.open(entry.slot, 0);
-            if !open_already {
-                fence.hint = Hint::Probe;
-                fence.opened_by_view = true;
-                self.fences.wake(entry.slot);
+            if !fences.is_fenced(entry.slot) {
+                opened.insert(entry.slot);
+                fences.open(entry.slot, 0);
+                fences.wake(entry.slot);
             }
-            if let Some(fence) = self.fences.get_mut(entry.slot) {
-                if taken && fence.opened_by_view {
-                    fence.draining += 1;
-                }
-            }
-        }
-        for slot in self.fences.slots() {
-            if let Some(fence) = self.fences.get_mut(slot) {
-                fence.opened_by_view = false;
+            let Some(fence) = fences.get_mut(entry.slot) else { continue };
+            if begun && opened.contains(&entry.slot) {
+                entry.flags |= InFlight::FENCED;
+                fence.draining += 1;
+            } else if !begun && entry.has(InFlight::FENCED) {
+                // What the fence itself has sent here waits no longer: the slot is elsewhere.
+                entry.flags &= !InFlight::FENCED;
+                fence.draining = fence.draining.saturating_sub(1);
+                fence.step = Step::Drain;
+                fences.wake(entry.slot);
             }
         }
     }
 
-    /// Fences that wait for an owner, whose slot has one now.
-    fn wake_ownerless(&mut self, now: Timestamp) {
-        if self.fences.is_empty() {
-            return;
-        }
-        let owned: Vec<u16> =
-            self.fences.slots().into_iter().filter(|&slot| self.slots.owner(slot).is_some()).collect();
-        for slot in owned {
-            if let Some(fence) = self.fences.get_mut(slot) {
-                if fence.step == Step::Wait && fence.not_before == Timestamp::NEVER {
-                    fence.not_before = now;
-                    self.fences.wake(slot);
-                }
+    /// Wakes fences that wait for an owner, where their slot has one now; answers whether any is left.
+    fn wake_ownerless(&mut self, now: Timestamp) -> bool {
+        let mut left = false;
+        for slot in self.fences.slots() {
+            let owned = self.slots.owner(slot).is_some();
+            let Some(fence) = self.fences.get_mut(slot) else { continue };
+            if fence.step != Step::Wait || fence.not_before != Timestamp::NEVER {
+                continue;
             }
+            if owned {
+                fence.not_before = now;
+                self.fences.wake(slot);
+            }
+            left |= !owned;
         }
+        left
     }
 
     /// Why there is no topology and will not be soon: every seed has been tried and failed.

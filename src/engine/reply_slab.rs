@@ -221,7 +221,9 @@ impl Batch {
             Some(ReplySlot::Large { index }) => {
                 Ok(self.large.get(*index as usize).map_or(ReplyRef::new(b""), ReplyRef::with_backing))
             }
-            Some(ReplySlot::Failed { index }) => Err(&self.errors[*index as usize]),
+            Some(ReplySlot::Failed { index }) => {
+                self.errors.get(*index as usize).map_or(Ok(ReplyRef::new(b"")), Err)
+            }
             Some(ReplySlot::Pending { .. } | ReplySlot::Split { .. }) | None => Ok(ReplyRef::new(b"")),
         }
     }
@@ -229,6 +231,11 @@ impl Batch {
     /// How many commands the caller has queued; parts of split ones do not count.
     pub(crate) fn commands(&self) -> usize {
         self.slots.len() - self.splits.iter().map(|split| split.parts as usize).sum::<usize>()
+    }
+
+    /// How many places wait for a reply of their own: parts count, the wholes they belong to do not.
+    pub(crate) fn leaves(&self) -> u32 {
+        (self.slots.len() - self.splits.len()) as u32
     }
 
     /// The record of a command that was split.
@@ -240,7 +247,7 @@ impl Batch {
     /// Joins the parts of split commands, once all replies are in.
     pub(crate) fn merge_splits(&mut self) {
         for index in 0..self.splits.len() {
-            let split = &self.splits[index];
+            let Some(split) = self.splits.get(index) else { continue };
             let parts: Vec<_> = (0..split.parts).map(|part| self.reply(split.parent + 1 + part)).collect();
             let failed = parts.iter().filter(|part| part.is_err()).count();
             let parent = split.parent as usize;
@@ -250,13 +257,16 @@ impl Batch {
             } else {
                 Err(partial_failure(&parts, failed))
             };
-            self.slots[parent] = match result {
+            let joined = match result {
                 Ok(frame) => {
                     self.large.push(Bytes::from(frame));
                     ReplySlot::Large { index: self.large.len() as u32 - 1 }
                 }
                 Err(error) => ReplySlot::Failed { index: self.store_error(error) },
             };
+            if let Some(slot) = self.slots.get_mut(parent) {
+                *slot = joined;
+            }
         }
     }
 }
@@ -328,6 +338,7 @@ impl Batches {
         self.rows.iter().map(|(id, batch)| (id as u32, batch))
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }

@@ -8,44 +8,52 @@ use smallvec::smallvec;
 
 use crate::engine::Engine;
 use crate::engine::fence::{Hint, Parked, Step};
-use crate::engine::in_flight::{ASKING, InFlight, NO_SLOT};
+use crate::engine::in_flight::{ASKING_WIRE, InFlight};
 use crate::engine::send_queue::CommandBytes;
 use crate::engine::time::Timestamp;
 
-const ASKING_WIRE: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
-
 impl Engine {
-    /// A command of a slot has its result. If the slot is fenced, the fence was waiting for that.
+    /// An entry has left a connection. If a fence was waiting for it, `accepted` says whether the node ran it, or would have: then the node
+    /// serves the slot.
     #[inline]
-    pub(crate) fn after_terminal(&mut self, entry: &InFlight) {
-        if self.fences.is_fenced(entry.slot) {
-            self.count_terminal(entry.slot);
+    pub(crate) fn uncount(&mut self, entry: &InFlight, accepted: bool) {
+        if entry.has(InFlight::FENCED) {
+            self.uncount_fenced(entry.slot, accepted);
         }
     }
 
     #[cold]
-    fn count_terminal(&mut self, slot: u16) {
+    fn uncount_fenced(&mut self, slot: u16, is_accepted: bool) {
         let Some(fence) = self.fences.get_mut(slot) else { return };
+        debug_assert!(fence.draining > 0, "an entry was counted once and left twice");
         fence.draining = fence.draining.saturating_sub(1);
-        fence.tryagain_since = None;
-        fence.rounds = 0;
-        if let Step::Probe { answered } = &mut fence.step {
-            *answered = true;
+        if is_accepted {
+            fence.tryagain_since = None;
+            fence.rounds = 0;
+        }
+        match &mut fence.step {
+            Step::Probe { accepted, .. } => *accepted = is_accepted,
+            Step::SourceLeg { refused } => *refused |= !is_accepted,
+            Step::Drain | Step::TargetLeg | Step::Wait => {}
         }
         self.fences.wake(slot);
     }
 
-    /// Commands of a slot that this node has begun to take.
-    pub(crate) fn count_sent(&self, row: u16, slot: u16) -> u32 {
-        let Some(link) = self.links.get(usize::from(row)) else { return 0 };
+    /// Flags the commands of a slot that this node has begun to take; answers how many there are.
+    pub(crate) fn flag_sent(&mut self, row: u16, slot: u16) -> u32 {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return 0 };
+        let sent = link.queue.sent();
         let mut at = link.queue.acked();
         let mut count = 0;
-        for entry in &link.in_flight {
-            if at >= link.queue.sent() {
+        for entry in &mut link.in_flight {
+            if at >= sent {
                 break;
             }
             at += u64::from(entry.len);
-            count += u32::from(entry.slot == slot);
+            if entry.slot == slot {
+                entry.flags |= InFlight::FENCED;
+                count += 1;
+            }
         }
         count
     }
@@ -63,17 +71,36 @@ impl Engine {
     pub(crate) fn pull_back(&mut self, row: u16) {
         let Engine { links, fences, .. } = self;
         let Some(link) = links.get_mut(usize::from(row)) else { return };
-        let taken = link.take_unsent(|entry| fences.is_fenced(entry.slot) && !entry.has(InFlight::FENCED));
+        let taken = link.take_unsent(|entry| {
+            fences.is_fenced(entry.slot) && (!entry.has(InFlight::FENCED) || fences.recalls(entry.slot))
+        });
         for (entry, bytes) in taken {
             self.queued_bytes -= u64::from(entry.len);
-            match self.sequence_of(&entry) {
-                Some(sequence) => {
-                    self.fences.park(Parked { sequence, entry, bytes, ask: None, rejection: None })
-                }
-                None => self.drop_entry(&entry),
-            }
-            self.fences.wake(entry.slot);
+            self.uncount(&entry, false);
+            self.park_again(entry.unsent(), bytes);
         }
+    }
+
+    /// Holds a command back that had been on its way; one that nobody waits for is dropped.
+    pub(crate) fn park_again(&mut self, entry: InFlight, bytes: CommandBytes) {
+        match self.sequence_of(&entry) {
+            Some(sequence) => self.fences.park(Parked { sequence, entry, bytes, ask: None, rejection: None }),
+            None => self.drop_entry(&entry),
+        }
+        self.fences.wake(entry.slot);
+    }
+
+    /// Takes commands that no node has begun to take out of a connection's queue for good. Their owners have yet to be told.
+    pub(crate) fn remove_unsent(&mut self, row: u16, wanted: impl Fn(&InFlight) -> bool) -> Vec<InFlight> {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return Vec::new() };
+        let taken = link.take_unsent(wanted);
+        let mut entries = Vec::with_capacity(taken.len());
+        for (entry, _) in taken {
+            self.queued_bytes -= u64::from(entry.len);
+            self.uncount(&entry, false);
+            entries.push(entry.unsent());
+        }
+        entries
     }
 
     pub(crate) fn settle_ready(&mut self, now: Timestamp) {
@@ -87,19 +114,33 @@ impl Engine {
             return;
         }
         self.drop_unwanted(slot);
-        let Some(fence) = self.fences.get_mut(slot) else { return };
-        if fence.parked.is_empty() {
+        if self.fences.get_mut(slot).is_none_or(|fence| fence.parked.is_empty()) {
             self.fences.lift(slot);
-        } else if fence.step == (Step::Probe { answered: true }) {
+        } else if self.is_settled(slot) {
             self.release(slot, now);
-        } else if now < fence.not_before {
-            let until = fence.not_before;
-            self.wait(slot, until);
+        } else if now < fence_time(&mut self.fences, slot) {
+            self.wait_until_due(slot);
         } else {
-            match fence.hint {
-                Hint::Probe => self.probe(slot, now),
-                Hint::Rounds => self.run_leg(slot, now),
+            match self.fences.get_mut(slot).map(|fence| fence.hint) {
+                Some(Hint::Probe) => self.probe(slot, now),
+                Some(Hint::Rounds) => self.run_leg(slot, now),
+                None => {}
             }
+        }
+    }
+
+    /// Whether the owner is known to serve the slot: its probe ran there, or a whole leg came back with results.
+    fn is_settled(&mut self, slot: u16) -> bool {
+        let owner = self.slots.owner(slot);
+        let Some(fence) = self.fences.get_mut(slot) else { return false };
+        match fence.step {
+            Step::Probe { row, accepted } => accepted && owner == Some(row),
+            Step::SourceLeg { refused } => {
+                !refused
+                    && fence.hint == Hint::Rounds
+                    && fence.parked.iter().all(|parked| parked.ask.is_none())
+            }
+            Step::Drain | Step::TargetLeg | Step::Wait => false,
         }
     }
 
@@ -115,17 +156,21 @@ impl Engine {
         }
     }
 
-    fn wait(&mut self, slot: u16, until: Timestamp) {
+    /// The fence goes on at `Fence::not_before`, or when the topology has news.
+    fn wait_until_due(&mut self, slot: u16) {
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = Step::Wait;
-            fence.not_before = until;
+            let until = fence.not_before;
+            self.fences.due = self.fences.due.min(until);
         }
-        self.fences.due = self.fences.due.min(until);
     }
 
     /// Nobody serves the slot: the next view of the topology wakes the fence.
     fn wait_for_owner(&mut self, slot: u16, now: Timestamp) {
-        self.wait(slot, Timestamp::NEVER);
+        if let Some(fence) = self.fences.get_mut(slot) {
+            fence.step = Step::Wait;
+            fence.not_before = Timestamp::NEVER;
+        }
         self.request_refresh(None, now);
     }
 
@@ -134,7 +179,8 @@ impl Engine {
         let Some(owner) = self.slots.owner(slot) else { return self.wait_for_owner(slot, now) };
         let Some(mut first) = self.fences.take_first(slot, |_| true) else { return };
         if let Some(fence) = self.fences.get_mut(slot) {
-            fence.step = Step::Probe { answered: false };
+            fence.step = Step::Probe { row: owner, accepted: false };
+            fence.recalls = false;
             fence.rounds += 1;
             fence.draining = 1;
         }
@@ -142,38 +188,37 @@ impl Engine {
         self.send_on(owner, first.entry, &first.bytes, now);
     }
 
-    /// One leg of a round while the slot migrates: what the source has refused goes to the target, else all to the source.
+    /// One leg of a round while the slot migrates: the first command and those behind it that go to the same node. Two nodes at a time would
+    /// run commands of one key in any order.
     fn run_leg(&mut self, slot: u16, now: Timestamp) {
-        let asked = self.fences.take_all(slot, |parked| parked.ask.is_some());
-        if asked.is_empty() {
-            let Some(owner) = self.slots.owner(slot) else { return self.wait_for_owner(slot, now) };
-            let all = self.fences.take_all(slot, |_| true);
-            self.begin_leg(slot, all.len());
-            for mut parked in all {
-                parked.entry.flags |= InFlight::FENCED;
-                self.send_on(owner, parked.entry, &parked.bytes, now);
+        let target =
+            self.fences.get_mut(slot).and_then(|fence| fence.parked.front()).and_then(|first| first.ask);
+        let Some(row) = target.or_else(|| self.slots.owner(slot)) else {
+            return self.wait_for_owner(slot, now);
+        };
+        let leg = self.fences.take_leading(slot, |parked| parked.ask == target);
+        let step = if target.is_some() { Step::TargetLeg } else { Step::SourceLeg { refused: false } };
+        self.begin_leg(slot, step, leg.len());
+        for mut parked in leg {
+            parked.entry.flags |= InFlight::FENCED;
+            if target.is_some() {
+                self.send_asking(row, parked.entry, &parked.bytes, now);
+            } else {
+                self.send_on(row, parked.entry, &parked.bytes, now);
             }
-            return;
-        }
-        self.begin_leg(slot, asked.len());
-        for mut parked in asked {
-            let Some(target) = parked.ask else { continue };
-            parked.entry.flags |= InFlight::FENCED | InFlight::ASKED;
-            // Adjacent in the same queue: the flag that ASKING sets is spent by the very next command.
-            self.send_asking(target, now);
-            self.send_on(target, parked.entry, &parked.bytes, now);
         }
     }
 
-    fn begin_leg(&mut self, slot: u16, commands: usize) {
+    fn begin_leg(&mut self, slot: u16, step: Step, commands: usize) {
         if let Some(fence) = self.fences.get_mut(slot) {
-            fence.step = Step::Leg;
+            fence.step = step;
+            fence.recalls = false;
             fence.rounds += 1;
             fence.draining = commands as u32;
         }
     }
 
-    /// The probe ran: the owner is right, everything goes there in order.
+    /// The owner is right: everything goes there in order.
     fn release(&mut self, slot: u16, now: Timestamp) {
         let Some(owner) = self.slots.owner(slot) else { return self.wait_for_owner(slot, now) };
         for parked in self.fences.take_all(slot, |_| true) {
@@ -182,23 +227,26 @@ impl Engine {
         self.fences.lift(slot);
     }
 
-    pub(crate) fn send_asking(&mut self, row: u16, now: Timestamp) {
-        let flags = InFlight::FENCED;
-        let entry = InFlight {
-            len: ASKING_WIRE.len() as u32,
-            batch: ASKING,
-            index: 0,
-            slot: NO_SLOT,
-            hops: 0,
-            flags,
-        };
-        self.send_on(row, entry, &smallvec![Bytes::from_static(ASKING_WIRE)], now);
+    /// Sends a command behind ASKING, as one entry: no other command can come between them and spend the flag.
+    pub(crate) fn send_asking(
+        &mut self,
+        row: u16,
+        mut entry: InFlight,
+        bytes: &CommandBytes,
+        now: Timestamp,
+    ) {
+        entry.len += ASKING_WIRE.len() as u32;
+        entry.flags |= InFlight::ASKED;
+        let mut pieces: CommandBytes = smallvec![Bytes::from_static(ASKING_WIRE)];
+        pieces.extend(bytes.iter().cloned());
+        self.send_on(row, entry, &pieces, now);
     }
 
     /// Sends a command that was encoded before; it leaves on this very turn.
     pub(crate) fn send_on(&mut self, row: u16, entry: InFlight, bytes: &CommandBytes, now: Timestamp) {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
-        link.append(entry, bytes);
+        link.queue.append(bytes);
+        link.in_flight.push_back(entry);
         link.stats.commands += 1;
         link.queue.flush();
         self.queued_bytes += u64::from(entry.len);
@@ -208,4 +256,8 @@ impl Engine {
             self.want_connection(row, now);
         }
     }
+}
+
+fn fence_time(fences: &mut crate::engine::fence::Fences, slot: u16) -> Timestamp {
+    fences.get_mut(slot).map_or(Timestamp::ZERO, |fence| fence.not_before)
 }

@@ -65,8 +65,10 @@ pub struct Completion<'a> {
 pub(crate) struct Stream {
     ops: Slab<StreamOp>,
     done: VecDeque<Done>,
-    /// Small replies of `done`.
+    /// Small replies of `done`, and of some that were taken.
     arena: Vec<u8>,
+    /// Bytes that were in the arena before its first; places in it count from the beginning of time.
+    arena_base: usize,
     large_bytes: usize,
     /// The result that was taken last; what `next` lends lies here.
     taken: Option<Done>,
@@ -80,6 +82,7 @@ impl Default for Stream {
             ops: Slab::new(),
             done: VecDeque::new(),
             arena: Vec::new(),
+            arena_base: 0,
             large_bytes: 0,
             taken: None,
             due: Timestamp::NEVER,
@@ -98,10 +101,6 @@ impl Stream {
         self.ops.get(row as usize)
     }
 
-    pub(crate) fn op_mut(&mut self, row: u32) -> Option<&mut StreamOp> {
-        self.ops.get_mut(row as usize)
-    }
-
     /// Whether somebody still waits for this row.
     pub(crate) fn is_live(&self, row: u32) -> bool {
         self.op(row).is_some_and(|op| !op.tombstone)
@@ -117,14 +116,32 @@ impl Stream {
         if frame.len() >= LARGE_REPLY_BYTES_MIN {
             return self.complete_large(row, Bytes::copy_from_slice(frame));
         }
-        if self.done.is_empty() {
-            self.arena.clear();
-        }
-        let start = self.arena.len();
+        self.compact(frame.len());
+        let start = self.arena_base + self.arena.len();
         self.arena.extend_from_slice(frame);
         if !self.file(row, Stored::Small { start, len: frame.len() }) {
-            self.arena.truncate(start);
+            self.arena.truncate(start - self.arena_base);
         }
+    }
+
+    /// Makes room for a reply by forgetting those that were taken: all where none is left, else a good part before the arena grows.
+    fn compact(&mut self, wanted: usize) {
+        if !self.done.is_empty() && self.arena.len() + wanted <= self.arena.capacity() {
+            return;
+        }
+        let first = self.done.iter().find_map(|done| match done.result {
+            Stored::Small { start, .. } => Some(start),
+            Stored::Large(_) | Stored::Failed(_) => None,
+        });
+        let taken = first.map_or(self.arena.len(), |first| first - self.arena_base);
+        if taken == self.arena.len() {
+            self.arena.clear();
+        } else if taken >= self.arena.len() / 4 {
+            self.arena.drain(..taken);
+        } else {
+            return;
+        }
+        self.arena_base += taken;
     }
 
     pub(crate) fn complete_large(&mut self, row: u32, frame: Bytes) {
@@ -156,7 +173,8 @@ impl Stream {
         let Done { user_data, token, .. } = done;
         let result = match &self.taken.insert(done).result {
             Stored::Small { start, len } => {
-                Ok(ReplyRef::new(self.arena.get(*start..start + len).unwrap_or_default()))
+                let start = start - self.arena_base;
+                Ok(ReplyRef::new(self.arena.get(start..start + len).unwrap_or_default()))
             }
             Stored::Large(frame) => Ok(ReplyRef::with_backing(frame)),
             Stored::Failed(error) => Err(error.clone()),
@@ -192,6 +210,7 @@ impl Stream {
     }
 
     /// Rows in the table, tombstones included.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.ops.len()
     }

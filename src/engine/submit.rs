@@ -3,11 +3,12 @@
 use bytes::BytesMut;
 use smallvec::smallvec;
 
-use crate::command::{Part, Plan, Request, Route};
+use crate::command::{Plan, Request};
 use crate::engine::Engine;
 use crate::engine::fence::{Hint, Parked, Step};
 use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
 use crate::engine::reply_slab::{Batch, BatchOptions};
+use crate::engine::send_queue::SHARED_BYTES_MIN;
 use crate::engine::stream::{StreamOp, Token};
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind};
@@ -16,15 +17,26 @@ use crate::error::{Error, ErrorKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchId(pub(crate) u32);
 
+/// Deadlines of single commands are rounded up, so that those of one moment are looked at together.
+const DEADLINE_STEP_NANOS: u64 = 4_000_000;
+
+fn coarse(deadline: Timestamp) -> Timestamp {
+    Timestamp::from_nanos(
+        deadline.as_nanos().div_ceil(DEADLINE_STEP_NANOS).saturating_mul(DEADLINE_STEP_NANOS),
+    )
+}
+
 /// A command on its way into a queue: whose it is and which bytes of the request it has.
 #[derive(Clone, Copy)]
-struct Piece<'a> {
-    batch: u32,
-    index: u32,
-    sequence: u64,
-    request: &'a Request<'a>,
+pub(crate) struct Piece<'a> {
+    pub(crate) batch: u32,
+    pub(crate) index: u32,
+    pub(crate) sequence: u64,
+    pub(crate) request: &'a Request<'a>,
     /// Argument groups, for a part of a split command.
-    groups: Option<&'a [u32]>,
+    pub(crate) groups: Option<&'a [u32]>,
+    /// The caller chose the node.
+    pub(crate) pinned: bool,
 }
 
 impl Piece<'_> {
@@ -43,7 +55,10 @@ impl Piece<'_> {
     }
 
     fn entry(&self, len: usize, slot: u16) -> InFlight {
-        let flags = if self.request.read_only { InFlight::READ_ONLY } else { 0 };
+        let mut flags = if self.request.read_only { InFlight::READ_ONLY } else { 0 };
+        if self.pinned {
+            flags |= InFlight::PINNED;
+        }
         InFlight { len: len as u32, batch: self.batch, index: self.index, slot, hops: 0, flags }
     }
 }
@@ -72,17 +87,33 @@ impl Engine {
     ///
     /// A command that cannot be queued (no key, keys in several slots, window full) fails at its own index, `NotExecuted`.
     pub fn submit(&mut self, batch: BatchId, request: &Request<'_>, now: Timestamp) -> u32 {
+        if self.batches.row(batch.0).is_none_or(|row| row.abandoned) {
+            debug_assert!(false, "submitted to a batch that was given up");
+            return 0;
+        }
+        if let Some(slot) = self.lone_slot(request) {
+            return self.submit_to_slot(batch, request, slot, now);
+        }
         match self.plan(request) {
-            Ok(Plan::Slot(slot)) => {
-                let piece = self.next_piece(batch.0, request);
-                if let Err(error) = self.place(piece, slot, now) {
-                    self.fail_piece(piece, error);
-                }
-                piece.index
-            }
+            Ok(Plan::Slot(slot)) => self.submit_to_slot(batch, request, slot, now),
             Ok(plan) => self.submit_parts(batch.0, request, &plan, now),
             Err(error) => self.batches.row_mut(batch.0).map_or(0, |batch| batch.push_failed(error)),
         }
+    }
+
+    #[inline]
+    fn submit_to_slot(&mut self, batch: BatchId, request: &Request<'_>, slot: u16, now: Timestamp) -> u32 {
+        let piece = self.next_piece(batch.0, request);
+        if let Err(error) = self.place(piece, slot, now) {
+            self.fail_piece(piece, error);
+        }
+        piece.index
+    }
+
+    /// The short cut past a plan: the slot of a command with one key. `None` says nothing.
+    #[inline]
+    fn lone_slot(&self, request: &Request<'_>) -> Option<u16> {
+        if request.args_len() <= self.config.limits.command_args_max { request.lone_slot() } else { None }
     }
 
     fn plan(&self, request: &Request<'_>) -> Result<Plan, Error> {
@@ -99,122 +130,30 @@ impl Engine {
         request.plan()
     }
 
-    fn next_sequence(&mut self) -> u64 {
+    pub(crate) fn next_sequence(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
     }
 
-    fn next_piece<'a>(&mut self, batch: u32, request: &'a Request<'a>) -> Piece<'a> {
+    pub(crate) fn next_piece<'a>(&mut self, batch: u32, request: &'a Request<'a>) -> Piece<'a> {
         let sequence = self.next_sequence();
         let index = self.batches.row_mut(batch).map_or(0, |row| {
             row.referenced += 1;
             row.push_pending(sequence)
         });
-        Piece { batch, index, sequence, request, groups: None }
+        Piece { batch, index, sequence, request, groups: None, pinned: false }
     }
 
     /// Gives a piece its failure; it never entered a queue.
-    fn fail_piece(&mut self, piece: Piece<'_>, error: Error) {
+    pub(crate) fn fail_piece(&mut self, piece: Piece<'_>, error: Error) {
         let entry = piece.entry(0, NO_SLOT);
         self.fail_entry(&entry, error);
         self.drop_entry(&entry);
     }
 
-    #[cold]
-    fn submit_parts(&mut self, batch: u32, request: &Request<'_>, plan: &Plan, now: Timestamp) -> u32 {
-        match plan {
-            Plan::Slot(_) => 0,
-            Plan::Split(parts) => self.submit_split(batch, request, parts, now),
-            Plan::Route(route) => match self.routed_nodes(route) {
-                Ok((nodes, merged)) if merged => self.submit_per_node(batch, request, &nodes, now),
-                Ok((nodes, _)) => {
-                    let piece = self.next_piece(batch, request);
-                    let row = nodes.first().copied();
-                    let placed = match row {
-                        Some(row) => self.place_on(piece, row, NO_SLOT, now),
-                        None => Err(Error::not_executed(ErrorKind::SlotNotServed { slot: 0 })),
-                    };
-                    if let Err(error) = placed {
-                        self.fail_piece(piece, error);
-                    }
-                    piece.index
-                }
-                Err(error) => self.batches.row_mut(batch).map_or(0, |batch| batch.push_failed(error)),
-            },
-        }
-    }
-
-    /// One command over many slots: a part per slot, all parts of a node in one write.
-    fn submit_split(&mut self, batch: u32, request: &Request<'_>, parts: &[Part], now: Timestamp) -> u32 {
-        let Some(row) = self.batches.row_mut(batch) else { return 0 };
-        let parent = row.push_split(request.merge);
-        if let Some(split) = row.splits.last_mut() {
-            split.parts = parts.len() as u32;
-            split.part_of_group = vec![0; parts.iter().map(|part| part.groups.len()).sum()];
-            for (number, part) in parts.iter().enumerate() {
-                for &group in &part.groups {
-                    if let Some(owner) = split.part_of_group.get_mut(group as usize) {
-                        *owner = number as u32;
-                    }
-                }
-            }
-        }
-        // The parts' slots stand in one row behind their parent.
-        let pieces: Vec<Piece<'_>> = parts
-            .iter()
-            .map(|part| Piece { groups: Some(&part.groups), ..self.next_piece(batch, request) })
-            .collect();
-        for (piece, part) in pieces.into_iter().zip(parts) {
-            if let Err(error) = self.place(piece, part.slot, now) {
-                self.fail_piece(piece, error);
-            }
-        }
-        parent
-    }
-
-    fn submit_per_node(&mut self, batch: u32, request: &Request<'_>, nodes: &[u16], now: Timestamp) -> u32 {
-        let names: Vec<String> = nodes.iter().map(|&row| self.node_name(row)).collect();
-        let Some(row) = self.batches.row_mut(batch) else { return 0 };
-        let parent = row.push_split(request.merge);
-        if let Some(split) = row.splits.last_mut() {
-            split.parts = nodes.len() as u32;
-            split.nodes = names;
-        }
-        let pieces: Vec<Piece<'_>> = nodes.iter().map(|_| self.next_piece(batch, request)).collect();
-        for (piece, &node) in pieces.into_iter().zip(nodes) {
-            if let Err(error) = self.place_on(piece, node, NO_SLOT, now) {
-                self.fail_piece(piece, error);
-            }
-        }
-        parent
-    }
-
-    /// The nodes of a route, and whether their replies are joined.
-    fn routed_nodes(&mut self, route: &Route) -> Result<(Vec<u16>, bool), Error> {
-        let unknown = || Error::not_executed(ErrorKind::SlotNotServed { slot: 0 });
-        match route {
-            Route::AnyPrimary => {
-                let primaries = &self.primaries;
-                let pick = self.rng.below(primaries.len() as u64) as usize;
-                let row = primaries.get(pick).copied().ok_or_else(unknown)?;
-                Ok((vec![row], false))
-            }
-            Route::AllPrimaries => Ok((self.primaries.clone(), true)),
-            Route::AllNodes => {
-                let in_view = (0..).zip(&self.links).filter(|(_, link)| link.in_view);
-                Ok((in_view.map(|(row, _)| row).collect(), true))
-            }
-            Route::Node(endpoint) => match self.nodes.by_endpoint(endpoint) {
-                Some(row) => Ok((vec![row], false)),
-                None => Err(Error::config(format!("{endpoint} is not a node of this cluster"))),
-            },
-            Route::Slot(_) | Route::Key(_) => Err(unknown()),
-        }
-    }
-
     /// Puts a command into the queue of its slot's owner, or behind the slot's fence.
     #[inline]
-    fn place(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
+    pub(crate) fn place(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
         if self.fences.is_fenced(slot) {
             return self.park_new(piece, slot);
         }
@@ -233,42 +172,61 @@ impl Engine {
     }
 
     #[inline]
-    fn place_on(&mut self, piece: Piece<'_>, row: u16, slot: u16, now: Timestamp) -> Result<(), Error> {
+    pub(crate) fn place_on(
+        &mut self,
+        piece: Piece<'_>,
+        row: u16,
+        slot: u16,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let len = piece.wire_len();
-        self.check_window(row, len, piece.request.name())?;
+        self.check_window(row, len, 1, piece.request.name())?;
         let Some(link) = self.links.get_mut(usize::from(row)) else {
             return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
         };
-        link.queue.prepare(len);
-        let before = link.queue.encoded();
-        piece.write(&mut link.queue);
-        debug_assert_eq!(
-            link.queue.encoded() - before,
-            len as u64,
-            "the announced length is the encoded length"
-        );
+        if !link.dirty {
+            link.queue.start_over();
+        }
+        if len < SHARED_BYTES_MIN {
+            let mut room = link.queue.room(len);
+            piece.write(&mut room);
+            debug_assert!(room.is_empty(), "the announced length is the encoded length");
+        } else {
+            link.queue.prepare(len);
+            let before = link.queue.encoded();
+            piece.write(&mut link.queue);
+            let written = link.queue.encoded() - before;
+            debug_assert_eq!(written, len as u64, "the announced length is the encoded length");
+        }
         link.in_flight.push_back(piece.entry(len, slot));
         link.unflushed_commands += 1;
         link.stats.commands += 1;
         self.queued_bytes += len as u64;
+        let ready = link.is_ready();
         if !link.dirty {
             link.dirty = true;
             self.dirty.push(row);
-            if !link.is_ready() {
-                self.want_connection(row, now);
-            }
+        }
+        if !ready {
+            self.want_connection(row, now);
         }
         Ok(())
     }
 
     /// Refuses what would break a bound, with the bound in the message. A lone command may be larger than the window.
     #[inline]
-    fn check_window(&self, row: u16, len: usize, name: &str) -> Result<(), Error> {
+    pub(crate) fn check_window(
+        &self,
+        row: u16,
+        len: usize,
+        commands: usize,
+        name: &str,
+    ) -> Result<(), Error> {
         let limits = &self.config.limits;
         let Some(link) = self.links.get(usize::from(row)) else { return Ok(()) };
         let held = link.queue.held_bytes() as usize;
         let total = (self.queued_bytes + self.fences.parked_bytes()) as usize;
-        let full = link.in_flight.len() >= limits.commands_per_node_max
+        let full = link.in_flight.len() + commands > limits.commands_per_node_max
             || (held > 0 && held + len > limits.bytes_per_node_max)
             || (total > 0 && total + len > limits.bytes_total_max);
         if full || len > limits.command_bytes_max || link.refused {
@@ -279,29 +237,14 @@ impl Engine {
 
     #[cold]
     fn refusal(&self, row: u16, len: usize, name: &str) -> Error {
-        let limits = &self.config.limits;
         let Some(link) = self.links.get(usize::from(row)) else {
             return Error::not_executed(ErrorKind::Cancelled);
         };
-        if len > limits.command_bytes_max {
-            let limit = limits.command_bytes_max as u64;
-            return Error::not_executed(ErrorKind::TooLarge {
-                command: name.to_owned(),
-                what: "its encoded size",
-                limit,
-            });
+        if let Err(error) = self.check_totals(len, name) {
+            return error;
         }
         if let (true, Some(failure)) = (link.refused, &link.last_failure) {
             return Error::not_executed(failure.clone()).at_node(link.name());
-        }
-        let total = self.queued_bytes + self.fences.parked_bytes();
-        if total as usize + len > limits.bytes_total_max {
-            let queued_commands = self.stats().in_flight;
-            return Error::not_executed(ErrorKind::Full {
-                node: "the client".to_owned(),
-                queued_bytes: total,
-                queued_commands,
-            });
         }
         let queued_commands = link.in_flight.len() as u64;
         Error::not_executed(ErrorKind::Full {
@@ -311,19 +254,34 @@ impl Engine {
         })
     }
 
+    /// The bounds that hold for the client as a whole.
+    pub(crate) fn check_totals(&self, len: usize, name: &str) -> Result<(), Error> {
+        let limits = &self.config.limits;
+        if len > limits.command_bytes_max {
+            let limit = limits.command_bytes_max as u64;
+            let command = name.to_owned();
+            return Err(Error::not_executed(ErrorKind::TooLarge {
+                command,
+                what: "its encoded size",
+                limit,
+            }));
+        }
+        let queued_bytes = self.queued_bytes + self.fences.parked_bytes();
+        let parked = self.fences.parked_commands() as usize;
+        if (queued_bytes > 0 && queued_bytes as usize + len > limits.bytes_total_max)
+            || parked >= limits.commands_per_node_max
+        {
+            let queued_commands = self.stats().in_flight;
+            let node = "the client".to_owned();
+            return Err(Error::not_executed(ErrorKind::Full { node, queued_bytes, queued_commands }));
+        }
+        Ok(())
+    }
+
     #[cold]
     fn park_new(&mut self, piece: Piece<'_>, slot: u16) -> Result<(), Error> {
         let len = piece.wire_len();
-        let limits = &self.config.limits;
-        let total = self.queued_bytes + self.fences.parked_bytes();
-        if total > 0 && total as usize + len > limits.bytes_total_max {
-            let queued_commands = self.stats().in_flight;
-            return Err(Error::not_executed(ErrorKind::Full {
-                node: "the client".to_owned(),
-                queued_bytes: total,
-                queued_commands,
-            }));
-        }
+        self.check_totals(len, piece.request.name())?;
         let mut bytes = BytesMut::with_capacity(len);
         piece.write(&mut bytes);
         let parked = Parked {
@@ -357,21 +315,25 @@ impl Engine {
                 queued_commands: 0,
             }));
         }
-        let plan = self.plan(request)?;
-        let sequence = self.next_sequence();
-        let deadline = now.after_ms(timeout_ms);
         let op = StreamOp {
             user_data,
-            sequence,
-            deadline,
+            sequence: self.next_sequence(),
+            deadline: coarse(now.after_ms(timeout_ms)),
             submitted: now,
             slot: NO_SLOT,
             batch: None,
             tombstone: false,
         };
-        let Plan::Slot(slot) = plan else { return self.stream_parts(request, &plan, op, now) };
+        let slot = match self.lone_slot(request) {
+            Some(slot) => slot,
+            None => match self.plan(request)? {
+                Plan::Slot(slot) => slot,
+                plan => return self.stream_parts(request, &plan, op, now),
+            },
+        };
+        let sequence = op.sequence;
         let token = self.stream.open(StreamOp { slot, ..op });
-        let piece = Piece { batch: STREAM, index: token.row, sequence, request, groups: None };
+        let piece = Piece { batch: STREAM, index: token.row, sequence, request, groups: None, pinned: false };
         match self.place(piece, slot, now) {
             Ok(()) => Ok(token),
             Err(error) => {
@@ -390,6 +352,9 @@ impl Engine {
         op: StreamOp,
         now: Timestamp,
     ) -> Result<Token, Error> {
+        if let Plan::Split(parts) = plan {
+            self.check_parts(request, parts)?;
+        }
         let timeout_ms = op.deadline.since(now).as_millis() as u64;
         let batch = self.batches.open(BatchOptions { timeout_ms, follow_redirects: true });
         let deadline = op.deadline;

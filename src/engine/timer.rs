@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::Engine;
 use crate::engine::connection::LinkState;
-use crate::engine::in_flight::{InFlight, REFRESH, STREAM};
+use crate::engine::in_flight::{InFlight, STREAM};
 use crate::engine::lifecycle::LostBecause;
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind, Outcome, Phase};
@@ -67,6 +67,9 @@ impl Engine {
             .min(self.stream.due)
             .min(self.refresh.due())
             .min(batches);
+        if self.fences.has_ready() {
+            return Some(Timestamp::ZERO);
+        }
         (due != Timestamp::NEVER).then_some(due)
     }
 
@@ -107,7 +110,6 @@ impl Engine {
                     self.lose(row, LostBecause::Silent("no answer to the handshake in time"), now)
                 }
             }
-            self.pull_back(row);
         }
         self.timers.links =
             self.links.iter().map(|link| link.state_deadline()).min().unwrap_or(Timestamp::NEVER);
@@ -126,7 +128,6 @@ impl Engine {
             .collect();
         for row in silent {
             self.lose(row, LostBecause::Silent("no reply for too long"), now);
-            self.pull_back(row);
         }
         let busy = self.links.iter().any(|link| waiting(&link));
         self.timers.sweep = if busy { now.after_ms(SWEEP_MS) } else { Timestamp::NEVER };
@@ -164,22 +165,18 @@ impl Engine {
         if !link.in_flight.iter().any(|entry| due.contains(entry)) {
             return;
         }
-        // What the kernel has not begun to take is taken back and never runs. A command behind its own ASKING stays with it.
-        let unsent = link.take_unsent(|entry| {
-            due.contains(entry) && !entry.has(InFlight::ASKED) && entry.batch != REFRESH
-        });
         let connect_failure = link.last_failure.clone().filter(|_| !link.is_ready());
-        let sent: Vec<InFlight> =
-            link.in_flight.iter().filter(|entry| due.contains(entry)).copied().collect();
-        for (entry, _) in unsent {
-            self.queued_bytes -= u64::from(entry.len);
+        // What the kernel has not begun to take is taken back and never runs.
+        for entry in self.remove_unsent(row, |entry| due.contains(entry)) {
             let waited_ms = self.waited_ms(&entry, now);
             let kind =
                 connect_failure.clone().unwrap_or(ErrorKind::Timeout { phase: Phase::Queued, waited_ms });
             self.give_up(row, &entry, Error::not_executed(kind).at_node(&name));
             self.drop_entry(&entry);
-            self.after_terminal(&entry);
         }
+        let Some(link) = self.links.get(usize::from(row)) else { return };
+        let sent: Vec<InFlight> =
+            link.in_flight.iter().filter(|entry| due.contains(entry)).copied().collect();
         for entry in sent {
             let waited_ms = self.waited_ms(&entry, now);
             let hops = u32::from(entry.hops);

@@ -18,6 +18,12 @@ pub trait WireBuf {
     /// Appends `bytes`.
     fn put(&mut self, bytes: &[u8]);
 
+    /// Appends a few bytes whose number is known to the compiler: a store, where `put` is a call.
+    #[inline]
+    fn put_few<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.put(&bytes);
+    }
+
     /// Appends `bytes`; a buffer made of segments may share them instead of copying.
     fn put_shared(&mut self, bytes: &Bytes) {
         self.put(bytes);
@@ -48,6 +54,30 @@ where
     }
 }
 
+/// Room of a known size, filled from the front.
+///
+/// # Panics
+/// Where more is put than there is room for.
+impl WireBuf for &mut [u8] {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let (filled, rest) = std::mem::take(self).split_at_mut(bytes.len());
+        filled.copy_from_slice(bytes);
+        *self = rest;
+    }
+
+    #[inline]
+    fn put_few<const N: usize>(&mut self, bytes: [u8; N]) {
+        match std::mem::take(self).split_first_chunk_mut() {
+            Some((filled, rest)) => {
+                *filled = bytes;
+                *self = rest;
+            }
+            None => self.put(&bytes),
+        }
+    }
+}
+
 /// Starts a command of `elements` words: `*N\r\n`.
 #[inline]
 pub fn put_array_header(out: &mut impl WireBuf, elements: usize) {
@@ -59,7 +89,7 @@ pub fn put_array_header(out: &mut impl WireBuf, elements: usize) {
 pub fn put_bulk(out: &mut impl WireBuf, payload: &[u8]) {
     put_header(out, b'$', payload.len());
     out.put(payload);
-    out.put(b"\r\n");
+    out.put_few(*b"\r\n");
 }
 
 /// The start of a word whose payload follows in a segment of its own, and then `\r\n`.
@@ -73,6 +103,14 @@ pub fn put_bulk_header(out: &mut impl WireBuf, len: usize) {
 pub fn put_int_bulk(out: &mut impl WireBuf, value: i64) {
     let mut text = Text::new();
     text.push_int(value);
+    put_bulk(out, text.as_bytes());
+}
+
+/// An integer without sign as a word.
+#[inline]
+pub fn put_u64_bulk(out: &mut impl WireBuf, value: u64) {
+    let mut text = Text::new();
+    text.push_uint(value);
     put_bulk(out, text.as_bytes());
 }
 
@@ -111,18 +149,29 @@ pub fn int_len(value: i64) -> usize {
     digits(value.unsigned_abs()).saturating_add(usize::from(value < 0))
 }
 
+/// The characters of an integer without sign in decimal.
+#[inline]
+pub fn u64_len(value: u64) -> usize {
+    digits(value)
+}
+
 #[inline]
 fn digits(value: u64) -> usize {
-    value.checked_ilog10().map_or(1, |log| (log as usize).saturating_add(1))
+    match value {
+        0..=9 => 1,
+        10..=99 => 2,
+        100..=999 => 3,
+        _ => value.checked_ilog10().map_or(1, |log| (log as usize).saturating_add(1)),
+    }
 }
 
 /// Nearly all headers are of one or two digits: those are written as constants-sized pieces, which compile to a
 /// store; the length of the others is only known at run time.
-#[inline]
+#[inline(always)]
 fn put_header(out: &mut impl WireBuf, tag: u8, n: usize) {
     match n {
-        0..=9 => out.put(&[tag, digit(n), b'\r', b'\n']),
-        10..=99 => out.put(&[tag, digit(n / 10), digit(n % 10), b'\r', b'\n']),
+        0..=9 => out.put_few([tag, digit(n), b'\r', b'\n']),
+        10..=99 => out.put_few([tag, digit(n / 10), digit(n % 10), b'\r', b'\n']),
         _ => put_long_header(out, tag, n),
     }
 }
@@ -139,7 +188,7 @@ fn put_long_header(out: &mut impl WireBuf, tag: u8, n: usize) {
 /// The last decimal digit of `n`.
 #[inline]
 fn digit(n: usize) -> u8 {
-    b"0123456789".get(n % 10).copied().unwrap_or(b'0')
+    b'0'.wrapping_add((n % 10) as u8)
 }
 
 /// A short text on the stack. Integers are written from the end towards the front, text from `end` on.
@@ -247,6 +296,11 @@ mod tests {
             put_int_bulk(&mut out, value);
             assert_eq!(out, bulk(value.to_string().as_bytes()));
             assert_eq!(int_len(value), value.to_string().len());
+            let value = value as u64;
+            let mut out = Vec::new();
+            put_u64_bulk(&mut out, value);
+            assert_eq!(out, bulk(value.to_string().as_bytes()));
+            assert_eq!(u64_len(value), value.to_string().len());
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`FromReply`] levels what RESP2 and RESP3 say differently: a `HashMap` reads a map and a flat list of pairs,
 //! an `f64` reads a double and a text, a `bool` reads a boolean and 0 or 1, a string reads a double's text.
-//! Nothing else is converted: an integer is no string, and null is nothing but an `Option`'s `None`.
+//! Nothing else is converted: an integer is no string, and null is nothing but an `Option`'s `None`, and the "no"
+//! of a conditional write (`SET … NX`) that says `OK` for "yes", which a `bool` reads as well.
 //!
 //! Knows shapes; refuses to know which command asked. Invariant: an error reply is always an
 //! [`ErrorKind::Server`], a reply of the wrong shape always an [`ErrorKind::Decode`]; both carry
@@ -91,12 +92,16 @@ impl FromReply for () {
     }
 }
 
-/// A boolean, 0 or 1.
+/// A boolean, 0 or 1; and what a conditional write answers: `OK`, or null where the condition did not hold.
 impl FromReply for bool {
-    const EXPECTED: &'static str = "a boolean, 0 or 1";
+    const EXPECTED: &'static str = "a boolean, 0 or 1, OK or nil";
 
     fn from_reply(reply: ReplyRef<'_>) -> Result<Self, Error> {
-        reply.as_bool().ok_or_else(|| mismatch(Self::EXPECTED, reply))
+        match reply.kind() {
+            ReplyKind::Null => Ok(false),
+            ReplyKind::Status if reply.as_bytes() == Some(b"OK") => Ok(true),
+            _ => reply.as_bool().ok_or_else(|| mismatch(Self::EXPECTED, reply)),
+        }
     }
 }
 

@@ -174,6 +174,8 @@ fn whole_scalar(bytes: &[u8], bounds: &Bounds, room: usize) -> Option<usize> {
             None if body.starts_with(b"-1\r\n") && bounds.line >= 2 => 5,
             None => return None,
         },
+        // What most writes are answered with.
+        b'+' if body.starts_with(b"OK\r\n") && bounds.line >= 2 => 5,
         b'+' | b'-' => {
             let text = body.iter().take(SHORT_LINE).position(|&byte| byte == b'\r')?;
             if text > bounds.line || body.get(text.wrapping_add(1)) != Some(&b'\n') {

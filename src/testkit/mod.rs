@@ -37,6 +37,7 @@ mod hashes;
 mod keys;
 mod keyspace;
 mod lists;
+mod memory;
 mod migrate;
 mod node;
 mod number;
@@ -59,6 +60,7 @@ mod view;
 
 pub use cluster::{ExecutedWrite, ModelCluster};
 pub use config::{HelloSupport, ModelConfig};
+pub use memory::Memory;
 pub use node::{ClusterDown, ModelNode, PreferredEndpoint, Refusals};
 pub use session::SessionId;
 pub use tcp::{EmbeddedCluster, EmbeddedClusterBuilder};

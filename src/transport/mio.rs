@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use ::mio::event::Event;
 use ::mio::net::TcpStream;
 use ::mio::{Events, Interest, Poll, Token};
 use smallvec::SmallVec;
-use socket2::{Domain, Protocol, SockRef, Socket as Socket2, TcpKeepalive, Type};
 
 use crate::config::{Config, Endpoint, Resolver, TcpOptions};
 use crate::engine::{ConnId, Engine, Timestamp};
 use crate::transport::alarm::Alarm;
+use crate::transport::socket::{open_socket, write};
 use crate::transport::{Transport, TransportStats};
 
 /// Most bytes read from one node before the others get their turn.
@@ -82,10 +82,16 @@ impl Mio {
     /// # Errors
     /// Where the system gives no more descriptors.
     pub fn pollable(&mut self) -> io::Result<BorrowedFd<'_>> {
+        self.make_pollable()?;
+        Ok(self.poll.registry().as_fd())
+    }
+
+    /// Makes the alarm that the descriptor needs.
+    pub(crate) fn make_pollable(&mut self) -> io::Result<()> {
         if self.alarm.is_none() {
             self.alarm = Some(Alarm::new(self.poll.registry())?);
         }
-        Ok(self.poll.registry().as_fd())
+        Ok(())
     }
 
     fn socket(&mut self, conn: ConnId) -> Option<&mut Socket> {
@@ -152,11 +158,11 @@ impl Mio {
         if readiness.readable {
             self.drain(conn, engine, now);
         }
-        if readiness.writable {
-            if let Some(socket) = self.socket(conn) {
-                socket.blocked = false;
-                self.push(conn, engine, now);
-            }
+        if readiness.writable
+            && let Some(socket) = self.socket(conn)
+        {
+            socket.blocked = false;
+            self.push(conn, engine, now);
         }
     }
 
@@ -256,10 +262,13 @@ impl Mio {
             drop(slices);
             match written {
                 Ok(n) => {
-                    socket.blocked = n < offered;
+                    let full = n < offered;
+                    socket.blocked = full;
                     engine.handle_sent(conn, n, now);
-                    if offered >= crate::engine::WRITE_QUANTUM_BYTES && !self.unwritten.contains(&conn) {
-                        self.unwritten.push_back(conn);
+                    if !full && offered >= crate::engine::WRITE_QUANTUM_BYTES {
+                        if !self.unwritten.contains(&conn) {
+                            self.unwritten.push_back(conn);
+                        }
                         return;
                     }
                 }
@@ -313,7 +322,12 @@ impl Transport for Mio {
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: &Endpoint, engine: &mut Engine) {
-        let dialled = self.resolve(endpoint).and_then(|addresses| self.dial(conn, addresses));
+        let dialled = self.resolve(endpoint).and_then(|mut addresses| {
+            // One deadline covers the attempt: begin elsewhere each time, so that a black hole does not hide the addresses behind it.
+            let first = conn.attempt() % addresses.len().max(1);
+            addresses.rotate_left(first);
+            self.dial(conn, addresses)
+        });
         if let Err(error) = dialled {
             let now = self.now();
             engine.handle_closed(conn, &error.to_string(), now);
@@ -366,9 +380,13 @@ impl Transport for Mio {
         !self.unread.is_empty() || !self.unwritten.is_empty()
     }
 
+    fn is_pollable(&self) -> bool {
+        self.alarm.is_some()
+    }
+
     fn arm(&mut self, deadline: Option<Timestamp>, work_left: bool) {
         let work_left = work_left || self.has_leftovers();
-        let now = if self.alarm.is_some() { self.now() } else { Timestamp::ZERO };
+        let now = self.now();
         if let Some(alarm) = &mut self.alarm {
             alarm.set(deadline, work_left, now);
         }
@@ -414,54 +432,4 @@ fn token(conn: ConnId) -> Token {
 
 fn conn_of(token: Token) -> Option<ConnId> {
     (token != ALARM_TOKEN).then(|| ConnId::from_u64(token.0 as u64))
-}
-
-/// A nonblocking socket on its way to `address`.
-fn open_socket(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {
-    let socket = Socket2::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    // Buffer sizes count from the first packet on: the window is negotiated in the handshake.
-    if options.send_buffer_bytes > 0 {
-        socket.set_send_buffer_size(options.send_buffer_bytes)?;
-    }
-    if options.recv_buffer_bytes > 0 {
-        socket.set_recv_buffer_size(options.recv_buffer_bytes)?;
-    }
-    socket.set_tcp_nodelay(options.nodelay)?;
-    if options.keepalive_s > 0 {
-        let idle = Duration::from_secs(u64::from(options.keepalive_s));
-        socket
-            .set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(Duration::from_secs(5)))?;
-    }
-    #[cfg(target_os = "linux")]
-    if options.user_timeout_ms > 0 {
-        socket.set_tcp_user_timeout(Some(Duration::from_millis(u64::from(options.user_timeout_ms))))?;
-    }
-    match socket.connect(&address.into()) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock || in_progress(&error) => {}
-        Err(error) => return Err(error),
-    }
-    Ok(TcpStream::from_std(socket.into()))
-}
-
-/// EINPROGRESS has no stable `ErrorKind`.
-fn in_progress(error: &io::Error) -> bool {
-    const EINPROGRESS_LINUX: i32 = 115;
-    const EINPROGRESS_BSD: i32 = 36;
-    let code = if cfg!(any(target_os = "linux", target_os = "android")) {
-        EINPROGRESS_LINUX
-    } else {
-        EINPROGRESS_BSD
-    };
-    error.raw_os_error() == Some(code)
-}
-
-/// Writes without ever raising SIGPIPE: the standard library asks for that with single buffers, not with vectored writes.
-fn write(stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    const MSG_NOSIGNAL: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 0x4000 } else { 0 };
-    match slices {
-        [one] => stream.write(one),
-        many => SockRef::from(&*stream).send_vectored_with_flags(many, MSG_NOSIGNAL),
-    }
 }

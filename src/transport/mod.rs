@@ -5,6 +5,7 @@
 
 mod alarm;
 pub mod mio;
+mod socket;
 
 use std::io;
 use std::time::Duration;
@@ -55,6 +56,11 @@ pub trait Transport {
 
     /// Whether work was left over by the last `wait` (a budget was used up): the next `wait` will not sleep.
     fn has_leftovers(&self) -> bool {
+        false
+    }
+
+    /// Whether somebody watches the transport's descriptor; only then `arm` is worth calling.
+    fn is_pollable(&self) -> bool {
         false
     }
 

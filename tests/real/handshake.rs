@@ -101,3 +101,15 @@ pub(crate) fn a_plain_server_is_refused_as_a_seed(version: Version) {
         assert!(error.to_string().contains(&server.address().to_string()), "{error}");
     }
 }
+
+pub(crate) fn one_reachable_seed_is_enough(version: Version) {
+    let cluster = Cluster::start(version, 3, 0);
+    // Port 1 refuses; the name resolves to loopback.
+    let live = cluster.addresses()[1].replace("127.0.0.1", "localhost");
+    let began = Instant::now();
+    let mut client = Client::connect(&format!("redis://127.0.0.1:1,{live}")).expect("one seed is reachable");
+    assert!(began.elapsed().as_secs() < 2);
+    check_in_use(&mut client);
+    assert_eq!(client.nodes().len(), 3, "the seed by name and the node by address are one");
+    assert_eq!(client.stats().total.connects, 4, "the dead seed, and each node once");
+}

@@ -1,13 +1,12 @@
 //! A slot moved by hand while pipelines run: MIGRATING and IMPORTING, MIGRATE, SETSLOT.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use panpipe::command::cmd;
 use panpipe::slot::slot_of;
 use panpipe::{Client, Ticket};
 
-use crate::servers::{Cluster, Version};
+use crate::servers::{Cluster, PATIENCE, Version, wait_until};
 
 const LISTS: usize = 20;
 const MOVES: usize = 6;
@@ -17,17 +16,8 @@ pub(crate) fn a_slot_moves_back_and_forth_under_a_pipeline(version: Version) {
     let cluster = Cluster::start(version, 3, 0);
     let mut client = Client::connect(&cluster.url()).expect("connect");
     let slot = slot_of(b"moving");
-    let finished = AtomicBool::new(false);
     let mut pushed = [0i64; LISTS];
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            move_around(&cluster, slot);
-            finished.store(true, Ordering::SeqCst);
-        });
-        while !finished.load(Ordering::SeqCst) {
-            push_round(&mut client, &mut pushed);
-        }
-    });
+    push_while(&mut client, &mut pushed, || move_around(&cluster, slot));
     push_round(&mut client, &mut pushed);
     for (list, pushed) in pushed.iter().enumerate() {
         let values: Vec<i64> = client.call(cmd("LRANGE").key(name(list)).arg(0).arg(-1)).expect("LRANGE");
@@ -37,6 +27,47 @@ pub(crate) fn a_slot_moves_back_and_forth_under_a_pipeline(version: Version) {
     let total = client.stats().total;
     assert!(total.moved > 0 && total.asks > 0, "the slot moved under the client: {total:?}");
     assert_eq!(total.errors, 0);
+}
+
+/// A node that no seed knew takes a slot, gives it back and leaves for good.
+pub(crate) fn nodes_join_and_leave_under_a_pipeline(version: Version) {
+    let mut cluster = Cluster::start(version, 3, 0);
+    let mut client = Client::connect(&cluster.url()).expect("connect");
+    let slot = slot_of(b"moving");
+    let owner = cluster.owner_of(slot);
+    let mut pushed = [0i64; LISTS];
+    push_round(&mut client, &mut pushed);
+    let joined = cluster.add_node();
+    wait_until("the new node to find its place", PATIENCE, || {
+        let info = cluster.call(joined, &["CLUSTER", "INFO"]);
+        let text = info.text().unwrap_or_default();
+        if text.contains("cluster_state:ok") { Ok(()) } else { Err(text.to_owned()) }
+    });
+    for (from, to) in [(owner, joined), (joined, owner)] {
+        push_while(&mut client, &mut pushed, || cluster.move_slot(slot, from, to));
+        cluster.wait_agreed();
+        push_round(&mut client, &mut pushed);
+        assert!(client.refresh_topology(Duration::from_secs(2)).expect("refresh"));
+        // Redis before 7 makes a replica of a primary that has lost its last slot; later ones leave it out of their views.
+        let primaries = client.nodes().into_iter().filter(|node| node.primary).count();
+        assert_eq!(primaries, if to == joined { 4 } else { 3 });
+    }
+    cluster.forget(joined);
+    push_round(&mut client, &mut pushed);
+    for (list, pushed) in pushed.iter().enumerate() {
+        let length: i64 = client.call(cmd("LLEN").key(name(list))).expect("LLEN");
+        assert_eq!(length, *pushed, "{}", name(list));
+    }
+}
+
+/// Pushes until `work`, on a thread of its own, is done or has failed.
+fn push_while(client: &mut Client, pushed: &mut [i64; LISTS], work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(work);
+        while !worker.is_finished() {
+            push_round(client, pushed);
+        }
+    });
 }
 
 fn name(list: usize) -> String {

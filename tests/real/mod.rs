@@ -13,9 +13,12 @@ pub(crate) use faults::{
 };
 pub(crate) use handshake::{
     a_plain_server_is_refused_as_a_seed, a_server_without_hello_is_spoken_to_in_resp2,
-    a_wrong_password_is_told_at_once, resp2_alone_is_enough, the_right_password_lets_in,
+    a_wrong_password_is_told_at_once, one_reachable_seed_is_enough, resp2_alone_is_enough,
+    the_right_password_lets_in,
 };
-pub(crate) use migration::a_slot_moves_back_and_forth_under_a_pipeline;
+pub(crate) use migration::{
+    a_slot_moves_back_and_forth_under_a_pipeline, nodes_join_and_leave_under_a_pipeline,
+};
 pub(crate) use mixed::{
     a_hundred_thousand_mixed_commands_get_their_own_replies, slots_agree_with_the_server,
 };

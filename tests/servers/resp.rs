@@ -94,9 +94,15 @@ impl Connection {
     pub(crate) fn open(address: SocketAddr, timeout: Duration) -> io::Result<Connection> {
         let stream = TcpStream::connect_timeout(&address, timeout)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(timeout))?;
-        stream.set_write_timeout(Some(timeout))?;
-        Ok(Connection { stream: BufReader::new(stream), pushes: VecDeque::new() })
+        let connection = Connection { stream: BufReader::new(stream), pushes: VecDeque::new() };
+        connection.set_timeout(timeout)?;
+        Ok(connection)
+    }
+
+    /// No read or write will take longer than this from now on.
+    pub(crate) fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(timeout))?;
+        self.stream.get_ref().set_write_timeout(Some(timeout))
     }
 
     /// Sends a command and reads its reply. Push frames before the reply go to `pushes`.

@@ -1,25 +1,6 @@
 //! Deadlines and cancelling: the caller is told in time, and a late reply never reaches another command.
 
 use super::*;
-use crate::engine::Token;
-
-fn stream(s: &mut Script, command: &Cmd, user_data: u64, timeout_ms: u64) -> Token {
-    let request = command.request().expect("a good command");
-    s.engine.submit_stream(&request, user_data, timeout_ms, s.now).expect("room")
-}
-
-/// All completions: user data and frame or error.
-fn completions(s: &mut Script) -> Vec<(u64, String)> {
-    let mut done = Vec::new();
-    while let Some(completion) = s.engine.next_completion() {
-        let text = match completion.result {
-            Ok(reply) => reply.frame().escape_ascii().to_string(),
-            Err(error) => format!("{} {:?}", kind_name(error.kind()), error.outcome()),
-        };
-        done.push((completion.user_data, text));
-    }
-    done
-}
 
 #[test]
 fn a_late_reply_is_discarded_and_the_next_command_gets_its_own() {
@@ -39,6 +20,24 @@ fn a_late_reply_is_discarded_and_the_next_command_gets_its_own() {
     s.engine.abandon(next);
     s.assert_empty();
     assert_eq!(s.engine.batches.len(), 0, "rows are given back");
+}
+
+#[test]
+fn a_batch_that_is_filled_slowly_takes_no_time_from_its_dials() {
+    let mut s = Script::start();
+    let key = key_of(B, 1);
+    let batch = s.batch();
+    let opened = s.now;
+    s.engine.submit(batch, &set(&key, "slow").request().expect("a good command"), opened);
+    s.now = opened.after_ms(3_000);
+    s.flush(batch);
+    s.tick(999);
+    assert_eq!(s.dials, [B], "the attempt is as old as the flush that handed it out");
+    s.accept(B);
+    assert_eq!(s.written(B), wire(&["SET", &key, "slow"]));
+    s.reply(B, "+OK\r\n");
+    assert_eq!(s.result(batch, 0), "+OK\\r\\n");
+    s.assert_empty();
 }
 
 #[test]
@@ -94,18 +93,14 @@ fn finished_results_of_a_batch_survive_its_deadline() {
 fn each_streamed_command_has_its_own_deadline() {
     let mut s = Script::start();
     let key = key_of(A, 1);
-    stream(&mut s, &get(&key), 1, 1_000);
-    stream(&mut s, &get(&key), 2, 100);
+    s.stream(&get(&key), 1, 1_000);
+    s.stream(&get(&key), 2, 100);
     s.engine.flush();
     s.written(A);
     s.tick(101);
-    assert_eq!(completions(&mut s), [(2, "Timeout Unknown".to_owned())]);
+    assert_eq!(s.completions(), [(2, "Timeout Unknown".to_owned())]);
     s.reply(A, "$1\r\na\r\n$1\r\nb\r\n");
-    assert_eq!(
-        completions(&mut s),
-        [(1, "$1\\r\\na\\r\\n".to_owned())],
-        "b was for the command that gave up"
-    );
+    assert_eq!(s.completions(), [(1, "$1\\r\\na\\r\\n".to_owned())], "b was for the command that gave up");
     s.assert_empty();
     assert_eq!(s.engine.stream.len(), 0);
 }
@@ -115,20 +110,20 @@ fn s119_cancelled_commands_leave_nothing_behind() {
     let mut s = Script::start();
     let key = key_of(A, 1);
     for n in 0..1_000 {
-        let token = stream(&mut s, &get(&key), n, 1_000);
+        let token = s.stream(&get(&key), n, 1_000);
         assert!(s.engine.cancel(token));
         assert!(!s.engine.cancel(token), "once is enough");
-        assert_eq!(completions(&mut s), [(n, "Cancelled NotExecuted".to_owned())]);
+        assert_eq!(s.completions(), [(n, "Cancelled NotExecuted".to_owned())]);
     }
     assert_eq!(s.engine.stream.len(), 0);
     s.assert_empty();
-    let token = stream(&mut s, &get(&key), 7, 1_000);
+    let token = s.stream(&get(&key), 7, 1_000);
     s.engine.flush();
     s.written(A);
     assert!(s.engine.cancel(token));
-    assert_eq!(completions(&mut s), [(7, "Cancelled Unknown".to_owned())]);
+    assert_eq!(s.completions(), [(7, "Cancelled Unknown".to_owned())]);
     s.reply(A, "$1\r\nv\r\n");
-    assert_eq!(completions(&mut s), []);
+    assert_eq!(s.completions(), []);
     assert_eq!(s.engine.stream.len(), 0);
     s.assert_empty();
 }

@@ -2,9 +2,16 @@
 //! what it answers, what the caller gets.
 
 mod deadlines;
+mod fences;
 mod loss;
+mod model;
+mod queues;
+mod random;
 mod redirects;
+mod refreshing;
+mod sim;
 mod topology;
+mod waiting;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -13,7 +20,7 @@ use smallvec::SmallVec;
 
 use crate::command::{Arg, Cmd, Keys, Request, cmd};
 use crate::config::{Config, Endpoint};
-use crate::engine::{Action, BatchId, ConnId, Engine, Timestamp};
+use crate::engine::{Action, BatchId, ConnId, Engine, Timestamp, Token};
 use crate::error::{ErrorKind, Outcome};
 use crate::slot::slot_of;
 
@@ -33,6 +40,20 @@ pub(super) struct Script {
     dialled: BTreeMap<u16, ConnId>,
 }
 
+/// What happened while time passed.
+#[derive(Default)]
+pub(super) struct Idle {
+    /// Connection attempts, all refused.
+    pub(super) dialled: Vec<u16>,
+    /// Nodes that were asked for the topology.
+    pub(super) asked: Vec<u16>,
+    /// What else was written.
+    pub(super) written: Vec<(u16, Vec<u8>)>,
+}
+
+/// The view that `Script::start` begins with.
+pub(super) const THIRDS: [(u16, u16, u16); 3] = [(0, 5460, A), (5461, 10922, B), (10923, 16383, C)];
+
 pub(super) fn config() -> Config {
     let mut config = Config::from_seeds([Endpoint::new("h", A)]);
     config.jitter_seed = 1;
@@ -48,6 +69,14 @@ impl Script {
     }
 
     pub(super) fn start_with(config: Config) -> Self {
+        Script::start_with_view(config, &THIRDS)
+    }
+
+    pub(super) fn start_with_view(config: Config, ranges: &[(u16, u16, u16)]) -> Self {
+        Script::start_with_reply(config, &slots_reply(ranges))
+    }
+
+    pub(super) fn start_with_reply(config: Config, view: &str) -> Self {
         let now = Timestamp::from_nanos(1_000_000_000);
         let mut script = Script {
             engine: Engine::new(config, now).expect("seeds"),
@@ -59,7 +88,7 @@ impl Script {
         script.tick(0);
         script.accept(A);
         assert_eq!(script.written(A), wire(&["CLUSTER", "SLOTS"]));
-        script.reply(A, &slots_reply(&[(0, 5460, A), (5461, 10922, B), (10923, 16383, C)]));
+        script.reply(A, view);
         assert!(script.engine.has_topology());
         script
     }
@@ -93,7 +122,7 @@ impl Script {
         let handshake = String::from_utf8(self.written(port)).expect("text");
         assert!(handshake.starts_with("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"), "{handshake}");
         self.reply(port, "%2\r\n+proto\r\n:3\r\n+mode\r\n+cluster\r\n+OK\r\n+OK\r\n");
-        self.reply(port, &format!("$40\r\n{port:040}\r\n"));
+        self.reply(port, format!("$40\r\n{port:040}\r\n"));
         self.tick(0);
     }
 
@@ -192,6 +221,50 @@ impl Script {
         }
     }
 
+    /// Submits a command of the event-driven use.
+    pub(super) fn stream(&mut self, command: &Cmd, user_data: u64, timeout_ms: u64) -> Token {
+        let request = command.request().expect("a good command");
+        let token = self.engine.submit_stream(&request, user_data, timeout_ms, self.now).expect("room");
+        self.act();
+        token
+    }
+
+    /// All completions: user data and frame or error.
+    pub(super) fn completions(&mut self) -> Vec<(u64, String)> {
+        let mut done = Vec::new();
+        while let Some(completion) = self.engine.next_completion() {
+            let text = match completion.result {
+                Ok(reply) => reply.frame().escape_ascii().to_string(),
+                Err(error) => format!("{} {:?}", kind_name(error.kind()), error.outcome()),
+            };
+            done.push((completion.user_data, text));
+        }
+        done
+    }
+
+    /// Time passes, questions for the topology are answered, connection attempts fail.
+    pub(super) fn idle(&mut self, ms: u64, ranges: &[(u16, u16, u16)]) -> Idle {
+        let mut idle = Idle::default();
+        for _ in 0..ms {
+            self.tick(1);
+            for port in std::mem::take(&mut self.dials) {
+                idle.dialled.push(port);
+                self.refuse(port);
+            }
+            for port in self.conns.keys().copied().collect::<Vec<_>>() {
+                match self.written(port) {
+                    bytes if bytes == wire(&["CLUSTER", "SLOTS"]) => {
+                        idle.asked.push(port);
+                        self.reply(port, slots_reply(ranges));
+                    }
+                    bytes if bytes.is_empty() => {}
+                    bytes => idle.written.push((port, bytes)),
+                }
+            }
+        }
+        idle
+    }
+
     /// Nothing is held any more.
     pub(super) fn assert_empty(&self) {
         let stats = self.engine.stats();
@@ -225,6 +298,16 @@ pub(super) fn set(key: &str, value: &str) -> Cmd {
 
 pub(super) fn get(key: &str) -> Cmd {
     cmd("GET").key(key)
+}
+
+/// The redirect of a key's slot to another owner.
+pub(super) fn moved(key: &str, port: u16) -> String {
+    format!("-MOVED {} h:{port}\r\n", slot_of(key.as_bytes()))
+}
+
+/// The redirect of one command while its slot migrates.
+pub(super) fn ask(key: &str, port: u16) -> String {
+    format!("-ASK {} h:{port}\r\n", slot_of(key.as_bytes()))
 }
 
 /// A key of the node's slots, different for each `n`; all with the same `tag` share a slot.

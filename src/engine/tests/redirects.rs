@@ -260,7 +260,15 @@ fn s71_errors_of_one_command_are_its_own() {
 #[test]
 fn s27_a_command_without_a_slot_follows_its_redirect_too() {
     let mut s = Script::start();
-    let batch = s.send(&cmd("FOO").route(crate::command::Route::Node(Endpoint::new("h", A))));
+    let named = s.send(&cmd("FOO").route(crate::command::Route::Node(Endpoint::new("h", A))));
+    s.written(A);
+    s.reply(A, format!("-MOVED 1 h:{B}\r\n"));
+    assert_eq!(
+        s.result(named, 0),
+        not_executed(&format!("MOVED 1 h:{B}")),
+        "this node was asked for, and no other"
+    );
+    let batch = s.send(&cmd("FOO").route(crate::command::Route::AnyPrimary));
     s.written(A);
     s.reply(A, format!("-MOVED 1 h:{B}\r\n"));
     s.accept(B);
@@ -291,5 +299,29 @@ fn unsent_commands_of_a_redirected_slot_go_to_the_new_owner_directly() {
     s.reply(B, "+OK\r\n");
     s.reply(A, "+OK\r\n");
     assert_eq!([s.result(first, 0), s.result(second, 0), s.result(second, 1)], ["+OK\\r\\n"; 3]);
+    s.assert_empty();
+}
+
+#[test]
+fn a_redirect_that_is_not_followed_does_not_let_later_commands_overtake_those_in_flight() {
+    let mut config = config();
+    config.hops_max = 0;
+    let mut s = Script::start_with(config);
+    let key = key_of(A, 1);
+    let batch = s.batch();
+    s.submit(batch, &set(&key, "1"));
+    s.submit(batch, &set(&key, "2"));
+    s.flush(batch);
+    s.written(A);
+    s.reply(A, moved(&key, B));
+    assert_eq!(s.result(batch, 0), "Redirects NotExecuted");
+    let next = s.send(&set(&key, "3"));
+    assert!(!s.dials.contains(&B), "the second is in flight on A");
+    // The slot came back between the two.
+    s.reply(A, "+OK\r\n");
+    s.accept(B);
+    assert_eq!(s.written(B), wire(&["SET", &key, "3"]));
+    s.reply(B, "+OK\r\n");
+    assert_eq!([s.result(batch, 1), s.result(next, 0)], ["+OK\\r\\n"; 2]);
     s.assert_empty();
 }

@@ -97,10 +97,11 @@ impl Progress {
 
     pub(super) fn advance(&mut self, bytes: &[u8], bounds: &Bounds) -> Result<Scan, Fault> {
         loop {
+            let tried = self.take_scalars(bytes, bounds);
             let rest = bytes.get(self.position..).unwrap_or_default();
             #[cfg(test)]
             self.count_work(1);
-            match self.step(rest, bounds)? {
+            match self.step(rest, bounds, tried)? {
                 Step::Value(len) => {
                     self.position = self.position.saturating_add(len);
                     if self.end_value() {
@@ -114,19 +115,41 @@ impl Progress {
         }
     }
 
+    /// The run of whole scalars at the front of the innermost aggregate's missing values, its last one apart: nothing ends with them,
+    /// so they need no more than counting. Answers whether the element that stands at `position` now is known to be no whole scalar.
+    fn take_scalars(&mut self, bytes: &[u8], bounds: &Bounds) -> bool {
+        let Some(level) = self.nesting.last_mut() else { return false };
+        if self.searched > 0 || self.payload.is_some() || self.attribute.open.is_some() {
+            return false;
+        }
+        while level.missing > 1 {
+            let rest = bytes.get(self.position..).unwrap_or_default();
+            let room = bounds.reply.saturating_sub(self.position);
+            let Some(len) = whole_scalar(rest, bounds, room) else { return true };
+            self.position = self.position.saturating_add(len);
+            level.missing = level.missing.saturating_sub(1);
+            #[cfg(test)]
+            {
+                self.work = self.work.saturating_add(1);
+            }
+        }
+        false
+    }
+
     fn frame(&self) -> Frame {
         let kind = if self.push { FrameKind::Push } else { FrameKind::Reply };
         Frame { len: self.position, attribute_len: self.attribute.leading, kind }
     }
 
-    /// One element, header or payload, at the start of `rest`.
-    fn step(&mut self, rest: &[u8], bounds: &Bounds) -> Result<Step, Fault> {
+    /// One element, header or payload, at the start of `rest`; `tried` where it is known to be no whole scalar.
+    fn step(&mut self, rest: &[u8], bounds: &Bounds, tried: bool) -> Result<Step, Fault> {
         if let Some(payload) = self.payload {
             return self.end_payload(rest, payload);
         }
         let Some((&tag, body)) = rest.split_first() else { return Ok(Step::Wait(1)) };
         let room = self.room(tag, bounds);
         if self.searched == 0
+            && !tried
             && let Some(len) = whole_scalar(rest, bounds, room.bytes)
         {
             return Ok(Step::Value(len));

@@ -55,3 +55,49 @@ fn feeding_a_large_array_byte_by_byte_is_linear() {
     assert!(scanner.progress.work <= 2 * (bytes.len() + calls), "{} units of work", scanner.progress.work);
     assert_eq!(scanner.scan(&bytes), complete(bytes.len()));
 }
+
+#[test]
+fn feeding_a_long_line_byte_by_byte_is_linear() {
+    for tag in ["+", "(", ",", "*1\r\n-"] {
+        let bytes = format!("{tag}{}\r\n", "1".repeat(60_000));
+        let mut scanner = Scanner::new(FrameLimits::default());
+        for cut in 0..bytes.len() {
+            assert!(matches!(scanner.scan(&bytes.as_bytes()[..cut]), Ok(Scan::Incomplete { .. })));
+        }
+        assert!(scanner.progress.work <= 3 * bytes.len(), "{} units of work", scanner.progress.work);
+    }
+}
+
+#[test]
+fn reset_forgets_what_was_known_of_a_reply() {
+    for start in [
+        "+begun",
+        "-begun\r",
+        "$100\r\nabc",
+        "*3\r\n:1\r\n",
+        "|1\r\n+a\r\n",
+        ">2\r\n+x\r\n",
+        "*1\r\n+begun",
+        "=9\r\n",
+    ] {
+        let mut scanner = Scanner::new(FrameLimits::default());
+        assert!(matches!(scanner.scan(start.as_bytes()), Ok(Scan::Incomplete { .. })), "{start:?}");
+        scanner.reset();
+        assert!(matches!(scanner.scan(b"*1\r\n"), Ok(Scan::Incomplete { .. })), "{start:?}");
+        assert_eq!(scanner.scan(b"*1\r\n:1\r\n"), complete(8), "{start:?}");
+    }
+}
+
+#[test]
+fn bytes_that_vanish_between_calls_do_no_harm() {
+    for start in ["*3\r\n:1\r\n$9\r\nabc", "*1\r\n+begun", "$100\r\nabc", "|1\r\n+a\r\n"] {
+        let mut scanner = Scanner::new(FrameLimits::default());
+        assert!(matches!(scanner.scan(start.as_bytes()), Ok(Scan::Incomplete { .. })));
+        for less in (0..start.len()).rev() {
+            assert!(
+                matches!(scanner.scan(&start.as_bytes()[..less]), Ok(Scan::Incomplete { .. })),
+                "{start:?}"
+            );
+        }
+    }
+}

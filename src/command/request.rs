@@ -1,0 +1,186 @@
+//! One command, borrowed, and its wire form.
+
+use crate::command::arg::{Arg, payload};
+use crate::command::{Keys, Merge, Route};
+use crate::resp::encode::{self, WireBuf};
+use crate::slot::slot_of;
+
+/// The arguments after the name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Args<'a> {
+    Borrowed(&'a [Arg<'a>]),
+    Encoded(Words<'a>),
+}
+
+/// Arguments that are bulk strings already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words<'a> {
+    /// The bulk strings, one behind the other.
+    pub(crate) body: &'a [u8],
+    /// Where each ends in `body`.
+    pub(crate) ends: &'a [u32],
+}
+
+impl<'a> Words<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// One argument, as the caller gave it.
+    pub(crate) fn get(&self, at: usize) -> Option<&'a [u8]> {
+        self.bulk(at).map(payload)
+    }
+
+    /// One argument, as it goes on the wire.
+    fn bulk(&self, at: usize) -> Option<&'a [u8]> {
+        let end = *self.ends.get(at)?;
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.body.get(start as usize..end as usize)
+    }
+}
+
+/// One command, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) args: Args<'a>,
+    pub(crate) keys: Keys<'a>,
+    pub(crate) route: Option<&'a Route>,
+    pub(crate) read_only: bool,
+    /// The command is a list of groups of this many arguments, key first, and may be split over slots.
+    pub(crate) group: Option<usize>,
+    pub(crate) merge: Merge,
+}
+
+impl<'a> Request<'a> {
+    /// A command whose keys are where `keys` says. One without keys needs a [`Request::route`].
+    ///
+    /// Nothing is looked up: this is what the typed commands and what commands of modules stand on. [`cmd`](fn@crate::cmd) finds the
+    /// keys, and refuses what would disturb the connection that others share (SUBSCRIBE, MULTI, …).
+    pub fn new(name: &'a str, keys: Keys<'a>, args: &'a [Arg<'a>]) -> Self {
+        Request {
+            name,
+            args: Args::Borrowed(args),
+            keys,
+            route: None,
+            read_only: false,
+            group: None,
+            merge: Merge::PerNode,
+        }
+    }
+
+    /// Marks a command that changes nothing on the server.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Sends it there instead of where its keys belong.
+    #[must_use]
+    pub fn route(mut self, route: &'a Route) -> Self {
+        self.route = Some(route);
+        self
+    }
+
+    /// The arguments are groups of `group`, key first; over many slots they are split and the replies joined by `merge`.
+    #[must_use]
+    pub fn splittable(mut self, group: usize, merge: Merge) -> Self {
+        self.group = Some(group);
+        self.merge = merge;
+        self
+    }
+
+    /// How the replies of several nodes become one.
+    #[must_use]
+    pub fn merged(mut self, merge: Merge) -> Self {
+        self.merge = merge;
+        self
+    }
+
+    /// The command's name.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// How many arguments follow the name.
+    pub fn args_len(&self) -> usize {
+        match self.args {
+            Args::Borrowed(args) => args.len(),
+            Args::Encoded(words) => words.len(),
+        }
+    }
+
+    /// Bytes on the wire, as one array of bulk strings.
+    pub fn wire_len(&self) -> usize {
+        let args: usize = match self.args {
+            Args::Borrowed(args) => args.iter().map(Arg::wire_len).sum(),
+            Args::Encoded(words) => words.body.len(),
+        };
+        self.head_len(self.args_len()) + args
+    }
+
+    /// Appends the command in its wire form.
+    pub fn write(&self, out: &mut impl WireBuf) {
+        self.write_head(self.args_len(), out);
+        match self.args {
+            Args::Borrowed(args) => args.iter().for_each(|arg| arg.write(out)),
+            Args::Encoded(words) => out.put(words.body),
+        }
+    }
+
+    /// Bytes of the part with these argument groups.
+    pub(crate) fn part_wire_len(&self, groups: &[u32]) -> usize {
+        let args: usize = self.group_args(groups).map(|at| self.arg_wire_len(at)).sum();
+        self.head_len(groups.len() * self.group_len()) + args
+    }
+
+    /// Appends the part with these argument groups.
+    pub(crate) fn write_part(&self, groups: &[u32], out: &mut impl WireBuf) {
+        self.write_head(groups.len() * self.group_len(), out);
+        for at in self.group_args(groups) {
+            match self.args {
+                Args::Borrowed(args) => args[at].write(out),
+                Args::Encoded(words) => out.put(words.bulk(at).unwrap_or_default()),
+            }
+        }
+    }
+
+    fn head_len(&self, args: usize) -> usize {
+        encode::array_header_len(1 + args) + encode::bulk_wire_len(self.name.len())
+    }
+
+    fn write_head(&self, args: usize, out: &mut impl WireBuf) {
+        encode::put_array_header(out, 1 + args);
+        encode::put_bulk(out, self.name.as_bytes());
+    }
+
+    fn group_len(&self) -> usize {
+        self.group.unwrap_or(1)
+    }
+
+    /// The positions of these groups' arguments.
+    fn group_args<'g>(&self, groups: &'g [u32]) -> impl Iterator<Item = usize> + use<'g> {
+        let len = self.group_len();
+        groups.iter().map(move |&group| group as usize * len).flat_map(move |first| first..first + len)
+    }
+
+    fn arg_wire_len(&self, at: usize) -> usize {
+        match self.args {
+            Args::Borrowed(args) => args[at].wire_len(),
+            Args::Encoded(words) => words.bulk(at).map_or(0, <[u8]>::len),
+        }
+    }
+
+    /// The slot of the argument at this position, were it a key.
+    #[inline]
+    pub(crate) fn slot_at(&self, at: usize) -> Option<u16> {
+        match self.args {
+            Args::Borrowed(args) => args.get(at).map(|arg| arg.with_bytes(slot_of)),
+            Args::Encoded(words) => words.get(at).map(slot_of),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! Words that code must not have.
+
+use super::Breach;
+use super::lex::{starts_with, tokens};
+
+/// The only place of the library where `unsafe` may stand: the kernel holds our buffers there.
+const UNSAFE_BELOW: &str = "src/transport/uring";
+
+/// Who counts allocations must be the allocator; no part of the library.
+const COUNTING_ALLOCATOR: &str = "benches/peer/alloc.rs";
+
+/// Marks of something unfinished.
+const MACROS: [&str; 3] = ["todo", "unimplemented", "dbg"];
+
+pub(crate) fn breaches(path: &str, source: &str) -> Vec<Breach> {
+    if !path.ends_with(".rs") {
+        return Vec::new();
+    }
+    let tokens = tokens(source);
+    let mut breaches = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        if token.text == "unsafe" && !path.starts_with(UNSAFE_BELOW) && path != COUNTING_ALLOCATOR {
+            breaches.push(Breach::new(path, token.line, format!("`unsafe` outside of {UNSAFE_BELOW}")));
+        }
+        if MACROS.contains(&token.text) && starts_with(&tokens[at + 1..], &["!"]) {
+            breaches.push(Breach::new(path, token.line, format!("`{}!` is left over", token.text)));
+        }
+    }
+    breaches
+}
+
+#[test]
+fn unsafe_stands_in_one_place_only() {
+    let source = "#![deny(unsafe_code)] // unsafe\nunsafe { f() }";
+    assert_eq!(super::lines(&breaches("src/engine/mod.rs", source)), [2]);
+    assert_eq!(super::lines(&breaches("tests/x.rs", source)), [2]);
+    assert_eq!(super::lines(&breaches("benches/x.rs", source)), [2]);
+    assert_eq!(breaches(COUNTING_ALLOCATOR, source), []);
+    assert_eq!(breaches("src/transport/uring.rs", source), []);
+    assert_eq!(breaches("src/transport/uring/ring.rs", source), []);
+}
+
+#[test]
+fn what_is_left_over_is_found() {
+    let source =
+        "fn f() {\n  todo!();\n  unimplemented!();\n  dbg!(x);\n  let todo = \"todo!()\"; // todo!()\n}";
+    assert_eq!(super::lines(&breaches("examples/x.rs", source)), [2, 3, 4]);
+}
