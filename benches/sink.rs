@@ -6,7 +6,8 @@
 //! cargo bench --bench sink -- set_1000 20         one workload for twenty seconds: for a profiler
 //! ```
 //!
-//! On the loopback interface a `send` runs the receiving side's network code too, so the client pays for both ends there.
+//! The workloads `floor_…` send the same bytes, made beforehand, and count what comes back: the physical floor of the machine at that
+//! moment. On the loopback interface a `send` runs the receiving side's network code too, so the client pays for both ends there.
 
 mod peer;
 
@@ -15,9 +16,9 @@ use std::time::{Duration, Instant};
 use panpipe::command::{Arg, Commands, Keys, Request};
 use panpipe::resp::from_reply::FromReply;
 use panpipe::resp::reply::ReplyRef;
-use panpipe::transport::TransportStats;
 use panpipe::{Client, Config, Error, FlushPolicy, Ticket};
 
+use peer::floor::Floor;
 use peer::rig::Kind;
 use peer::tcp::Servers;
 use peer::{KEY_BYTES, VALUE, alloc, keys};
@@ -36,9 +37,15 @@ enum Use {
     Stream(usize),
     /// One at a time.
     Call,
+    /// Commands per flush, with no client at all.
+    Floor(usize),
 }
 
-const WORKLOADS: [(&str, Kind, Use); 8] = [
+const WORKLOADS: [(&str, Kind, Use); 12] = [
+    ("floor_set_100", Kind::Set, Use::Floor(100)),
+    ("floor_set_1000", Kind::Set, Use::Floor(1000)),
+    ("floor_get_100", Kind::Get, Use::Floor(100)),
+    ("floor_get_1000", Kind::Get, Use::Floor(1000)),
     ("set_100", Kind::Set, Use::Pipeline(100)),
     ("set_1000", Kind::Set, Use::Pipeline(1000)),
     ("get_100", Kind::Get, Use::Pipeline(100)),
@@ -75,49 +82,52 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs a workload, warms it up first, and prints its line. Calls and allocations are per flush (or call, or turn).
+/// What is measured.
+trait Subject {
+    /// Works for that long; answers how many commands and rounds fitted in.
+    fn run(&mut self, time: Duration) -> Result<(u64, u64), Error>;
+
+    /// Writes, reads and waits so far.
+    fn calls(&self) -> [u64; 3];
+}
+
+/// Runs a workload, warms it up first, and prints its line. Calls are per flush (or call, or turn), allocations are all there were.
 fn run(name: &str, kind: Kind, way: Use, time: Duration) -> Result<(), Error> {
-    let servers = Servers::start(NODES).map_err(|error| Error::config(error.to_string()))?;
-    let mut config = Config::from_url(&servers.url())?;
-    config.flush_policy = FlushPolicy::Explicit;
-    let mut client = Client::connect_with(config)?;
-    let mut load = Load { kind, keys: keys(KEYS), next: 0, tickets: Vec::with_capacity(KEYS) };
-    load.run(&mut client, way, time / 10)?;
-    let (calls, cpu, began) = (client.transport_stats(), cpu_time(), Instant::now());
-    let ((commands, rounds), allocations) = alloc::during(|| load.run(&mut client, way, time)).transpose()?;
+    let servers = Servers::start(NODES).map_err(|error| io(&error))?;
+    let keys = keys(KEYS);
+    let mut subject: Box<dyn Subject> = match way {
+        Use::Floor(size) => {
+            let floor = Floor::new(servers.ports(), kind, &keys, size).map_err(|error| io(&error))?;
+            Box::new((floor, size as u64))
+        }
+        _ => {
+            let mut config = Config::from_url(&servers.url())?;
+            config.flush_policy = FlushPolicy::Explicit;
+            let client = Client::connect_with(config)?;
+            Box::new(Load { client, way, kind, keys, next: 0, tickets: Vec::with_capacity(KEYS) })
+        }
+    };
+    subject.run(time / 10)?;
+    let (calls, cpu, began) = (subject.calls(), cpu_time(), Instant::now());
+    let (ran, allocations) = alloc::during(|| subject.run(time));
+    let (commands, rounds) = ran?;
     let (wall, cpu) = (began.elapsed(), cpu_time() - cpu);
-    let calls = since(client.transport_stats(), calls);
     let per = |number: u64, of: u64| number as f64 / of as f64;
-    println!(
-        "{name:<17}{:>10.1}{:>12.1}{:>12.1}{:>9.2}{:>9.2}{:>9.2}{:>14}",
+    print!(
+        "{name:<17}{:>10.1}{:>12.1}{:>12.1}",
         per(wall.as_nanos() as u64, commands),
         per(cpu.as_nanos() as u64, commands),
-        per(commands * 1_000_000, wall.as_nanos() as u64),
-        per(calls.writes, rounds),
-        per(calls.reads, rounds),
-        per(calls.waits, rounds),
-        allocations.count
+        per(commands * 1_000_000, wall.as_nanos() as u64)
     );
+    for (now, before) in subject.calls().into_iter().zip(calls) {
+        print!("{:>9.2}", per(now - before, rounds));
+    }
+    println!("{:>14}", allocations.count);
     Ok(())
 }
 
-/// Turns a pair with a result inside into a result of a pair.
-trait Transpose<T, A> {
-    fn transpose(self) -> Result<(T, A), Error>;
-}
-
-impl<T, A> Transpose<T, A> for (Result<T, Error>, A) {
-    fn transpose(self) -> Result<(T, A), Error> {
-        self.0.map(|done| (done, self.1))
-    }
-}
-
-fn since(now: TransportStats, before: TransportStats) -> TransportStats {
-    let mut calls = now;
-    calls.writes -= before.writes;
-    calls.reads -= before.reads;
-    calls.waits -= before.waits;
-    calls
+fn io(error: &std::io::Error) -> Error {
+    Error::config(error.to_string())
 }
 
 /// Time this thread has spent on a processor, user and system.
@@ -126,46 +136,65 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
+impl Subject for (Floor, u64) {
+    fn run(&mut self, time: Duration) -> Result<(u64, u64), Error> {
+        let began = Instant::now();
+        let mut rounds = 0;
+        while began.elapsed() < time {
+            self.0.round().map_err(|error| io(&error))?;
+            rounds += 1;
+        }
+        Ok((rounds * self.1, rounds))
+    }
+
+    fn calls(&self) -> [u64; 3] {
+        self.0.calls
+    }
+}
+
 struct Load {
+    client: Client,
+    way: Use,
     kind: Kind,
     keys: Vec<[u8; KEY_BYTES]>,
     next: usize,
     tickets: Vec<Ticket<Seen>>,
 }
 
-impl Load {
-    /// Answers how many commands and rounds fitted into the time.
-    fn run(&mut self, client: &mut Client, way: Use, time: Duration) -> Result<(u64, u64), Error> {
+impl Subject for Load {
+    fn run(&mut self, time: Duration) -> Result<(u64, u64), Error> {
         let began = Instant::now();
         let (mut commands, mut rounds) = (0, 0);
-        if let Use::Stream(window) = way {
-            self.submit(client, window)?;
+        if let Use::Stream(window) = self.way {
+            self.submit(window)?;
         }
         while began.elapsed() < time {
-            commands += match way {
-                Use::Pipeline(size) => self.pipeline(client, size)?,
-                Use::Stream(_) => self.turn(client)?,
-                Use::Call => self.call(client)?,
+            commands += match self.way {
+                Use::Pipeline(size) => self.pipeline(size)?,
+                Use::Stream(_) => self.turn()?,
+                Use::Call | Use::Floor(_) => self.call()?,
             };
             rounds += 1;
         }
-        while client.stats().in_flight > 0 {
-            client.wait(None)?;
+        while self.client.stats().in_flight > 0 {
+            self.client.wait(None)?;
         }
-        while client.next_completion().is_some() {}
+        while self.client.next_completion().is_some() {}
         Ok((commands, rounds))
     }
 
-    fn next_key(&mut self) -> [u8; KEY_BYTES] {
-        self.next = if self.next + 1 == self.keys.len() { 0 } else { self.next + 1 };
-        self.keys[self.next]
+    fn calls(&self) -> [u64; 3] {
+        let stats = self.client.transport_stats();
+        [stats.writes, stats.reads, stats.waits]
     }
+}
 
-    fn pipeline(&mut self, client: &mut Client, size: usize) -> Result<u64, Error> {
-        let mut pipeline = client.pipeline();
+impl Load {
+    fn pipeline(&mut self, size: usize) -> Result<u64, Error> {
+        let mut pipeline = self.client.pipeline();
         self.tickets.clear();
         for _ in 0..size {
-            let key = self.next_key();
+            let key = next_key(&self.keys, &mut self.next);
             let args = [Arg::Bytes(&key), Arg::Bytes(VALUE)];
             self.tickets.push(pipeline.request(request(self.kind, &args)));
         }
@@ -178,35 +207,40 @@ impl Load {
         Ok(size as u64)
     }
 
-    fn submit(&mut self, client: &mut Client, count: usize) -> Result<(), Error> {
+    fn submit(&mut self, count: usize) -> Result<(), Error> {
         for _ in 0..count {
-            let key = self.next_key();
+            let key = next_key(&self.keys, &mut self.next);
             let args = [Arg::Bytes(&key), Arg::Bytes(VALUE)];
-            client.submit(request(self.kind, &args), 7)?;
+            self.client.submit(request(self.kind, &args), 7)?;
         }
-        client.flush();
+        self.client.flush();
         Ok(())
     }
 
     /// Takes what has come and submits as much again.
-    fn turn(&mut self, client: &mut Client) -> Result<u64, Error> {
-        client.wait(None)?;
+    fn turn(&mut self) -> Result<u64, Error> {
+        self.client.wait(None)?;
         let mut taken = 0;
-        while let Some(completion) = client.next_completion() {
+        while let Some(completion) = self.client.next_completion() {
             completion.result?;
             taken += 1;
         }
-        self.submit(client, taken)?;
+        self.submit(taken)?;
         Ok(taken as u64)
     }
 
-    fn call(&mut self, client: &mut Client) -> Result<u64, Error> {
-        let key = self.next_key();
+    fn call(&mut self) -> Result<u64, Error> {
+        let key = next_key(&self.keys, &mut self.next);
         let args = [Arg::Bytes(&key), Arg::Bytes(VALUE)];
-        let seen: Seen = Commands::request(client, request(self.kind, &args))?;
+        let seen: Seen = Commands::request(&mut self.client, request(self.kind, &args))?;
         std::hint::black_box(seen.0);
         Ok(1)
     }
+}
+
+fn next_key(keys: &[[u8; KEY_BYTES]], next: &mut usize) -> [u8; KEY_BYTES] {
+    *next = if *next + 1 == keys.len() { 0 } else { *next + 1 };
+    keys[*next]
 }
 
 fn request<'a>(kind: Kind, args: &'a [Arg<'a>; 2]) -> Request<'a> {

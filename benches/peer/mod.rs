@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each program that includes this module uses a part of it")]
 
 pub(crate) mod alloc;
+pub(crate) mod floor;
 pub(crate) mod measured;
 pub(crate) mod memory;
 pub(crate) mod micro;

@@ -36,6 +36,11 @@ impl Servers {
         Ok(Servers { ports })
     }
 
+    /// The ports of all nodes.
+    pub(crate) fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
     /// The address of all nodes.
     pub(crate) fn url(&self) -> String {
         let seeds: Vec<String> = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
