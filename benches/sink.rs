@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench --bench sink                        every workload for two seconds
 //! cargo bench --bench sink -- set_1000 20         one workload for twenty seconds: for a profiler
+//! cargo bench --bench sink -- all 1 9             every workload for a second, in turn, nine times; the median and the best of each
 //! ```
 //!
 //! The workloads `floor_…` send the same bytes, made beforehand, and count what comes back: the physical floor of the machine at that
@@ -69,17 +70,39 @@ impl FromReply for Seen {
 
 fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let seconds = args.get(1).and_then(|text| text.parse().ok()).unwrap_or(2);
-    println!(
-        "{:<17}{:>10}{:>12}{:>12}{:>9}{:>9}{:>9}{:>14}",
-        "workload", "ns/cmd", "cpu ns/cmd", "kcmd/s", "writes", "reads", "waits", "allocations"
-    );
-    for (name, kind, way) in WORKLOADS {
-        if args.first().is_none_or(|wanted| wanted == name) {
-            run(name, kind, way, Duration::from_secs(seconds))?;
+    let number = |at: usize, usual: u64| args.get(at).and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let (seconds, turns) = (number(1, 2), number(2, 1));
+    let wanted = |name: &str| args.first().is_none_or(|wanted| wanted == name || wanted == "all");
+    let chosen = || WORKLOADS.into_iter().filter(|(name, ..)| wanted(name));
+    let mut lines: Vec<Vec<Line>> = chosen().map(|_| Vec::new()).collect();
+    for _ in 0..turns {
+        for ((_, kind, way), lines) in chosen().zip(&mut lines) {
+            lines.push(run(kind, way, Duration::from_secs(seconds))?);
         }
     }
+    println!(
+        "{:<17}{:>10}{:>10}{:>12}{:>12}{:>9}{:>9}{:>9}{:>13}",
+        "workload", "wall ns", "best", "cpu ns", "best", "writes", "reads", "waits", "allocations"
+    );
+    for ((name, ..), lines) in chosen().zip(&lines) {
+        let [wall, cpu, writes, reads, waits] = [0, 1, 2, 3, 4].map(|column| {
+            let mut seen: Vec<f64> = lines.iter().map(|line| line.figures[column]).collect();
+            seen.sort_by(f64::total_cmp);
+            (seen[seen.len() / 2], seen[0])
+        });
+        let allocations = lines.iter().map(|line| line.allocations).max().unwrap_or(0);
+        println!(
+            "{name:<17}{:>10.1}{:>10.1}{:>12.1}{:>12.1}{:>9.2}{:>9.2}{:>9.2}{allocations:>13}",
+            wall.0, wall.1, cpu.0, cpu.1, writes.0, reads.0, waits.0
+        );
+    }
     Ok(())
+}
+
+/// One run: nanoseconds and processor nanoseconds per command; writes, reads and waits per flush (or call, or turn); all allocations.
+struct Line {
+    figures: [f64; 5],
+    allocations: u64,
 }
 
 /// What is measured.
@@ -91,8 +114,8 @@ trait Subject {
     fn calls(&self) -> [u64; 3];
 }
 
-/// Runs a workload, warms it up first, and prints its line. Calls are per flush (or call, or turn), allocations are all there were.
-fn run(name: &str, kind: Kind, way: Use, time: Duration) -> Result<(), Error> {
+/// Runs a workload, warm.
+fn run(kind: Kind, way: Use, time: Duration) -> Result<Line, Error> {
     let servers = Servers::start(NODES).map_err(|error| io(&error))?;
     let keys = keys(KEYS);
     let mut subject: Box<dyn Subject> = match way {
@@ -113,17 +136,9 @@ fn run(name: &str, kind: Kind, way: Use, time: Duration) -> Result<(), Error> {
     let (commands, rounds) = ran?;
     let (wall, cpu) = (began.elapsed(), cpu_time() - cpu);
     let per = |number: u64, of: u64| number as f64 / of as f64;
-    print!(
-        "{name:<17}{:>10.1}{:>12.1}{:>12.1}",
-        per(wall.as_nanos() as u64, commands),
-        per(cpu.as_nanos() as u64, commands),
-        per(commands * 1_000_000, wall.as_nanos() as u64)
-    );
-    for (now, before) in subject.calls().into_iter().zip(calls) {
-        print!("{:>9.2}", per(now - before, rounds));
-    }
-    println!("{:>14}", allocations.count);
-    Ok(())
+    let [writes, reads, waits] = [0, 1, 2].map(|kind| per(subject.calls()[kind] - calls[kind], rounds));
+    let [wall, cpu] = [wall, cpu].map(|time| per(time.as_nanos() as u64, commands));
+    Ok(Line { figures: [wall, cpu, writes, reads, waits], allocations: allocations.count })
 }
 
 fn io(error: &std::io::Error) -> Error {
