@@ -53,7 +53,7 @@ pub enum Fanout {
 /// When submitted bytes leave, for the event-driven use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FlushPolicy {
-    /// Only at `flush`.
+    /// Only at `flush`. A blocking call or a pipeline of the same client flushes too.
     Explicit,
     /// At the start of every turn: one write per node per turn.
     #[default]

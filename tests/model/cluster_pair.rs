@@ -3,6 +3,8 @@
 //! The model gets the real nodes' ports, so redirects are equal as they are. Node ids differ: in requests `@1` stands
 //! for the id of node 1, in replies ids are replaced by that.
 
+use std::collections::BTreeSet;
+
 use panpipe::slot::SLOT_COUNT;
 use panpipe::testkit::{ModelCluster, ModelConfig, SessionId};
 
@@ -80,16 +82,26 @@ impl ClusterPair {
         real
     }
 
-    /// Waits until every real node gives the slot to this owner.
+    /// Waits until every real node gives the slot to this owner, and all know the same epochs, no two alike: until
+    /// then a claim can still be lost to an earlier owner's.
     pub(crate) fn wait_owner(&self, slot: u16, owner: usize) {
+        let id = &self.real_ids[owner];
         wait_until("the views to agree", PATIENCE, || {
-            let id = &self.real_ids[owner];
-            let agrees = |node: usize| {
-                let view = self.real.view(node);
-                view.node(id).is_some_and(|owner| owner.owns(slot))
-            };
-            if (0..self.connections.len()).all(agrees) { Ok(()) } else { Err("they do not".to_owned()) }
+            let nodes = 0..self.connections.len();
+            let agrees = |node: usize| self.real.view(node).node(id).is_some_and(|owner| owner.owns(slot));
+            let epochs: Vec<Vec<(String, u64)>> = nodes.clone().map(|node| self.epochs(node)).collect();
+            let distinct: BTreeSet<u64> = epochs[0].iter().map(|(_, epoch)| *epoch).collect();
+            let settled = epochs.iter().all(|seen| *seen == epochs[0]) && distinct.len() == nodes.len();
+            if settled && nodes.clone().all(agrees) { Ok(()) } else { Err(format!("{epochs:?}")) }
         });
+    }
+
+    /// Every node's id and configuration epoch as one node knows them.
+    fn epochs(&self, node: usize) -> Vec<(String, u64)> {
+        let view = self.real.view(node);
+        let mut epochs: Vec<_> = view.nodes.into_iter().map(|node| (node.id, node.config_epoch)).collect();
+        epochs.sort();
+        epochs
     }
 
     /// The lines of CLUSTER NODES without times and epochs, sorted.
