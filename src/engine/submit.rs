@@ -403,16 +403,17 @@ impl Engine {
 
     /// Flushes nodes with at least this much unflushed.
     pub(crate) fn flush_above(&mut self, bytes: usize, commands: usize) {
-        let (over, under): (Vec<u16>, Vec<u16>) =
-            std::mem::take(&mut self.dirty).into_iter().partition(|&row| {
-                self.links.get(usize::from(row)).is_some_and(|link| {
-                    link.queue.unflushed_bytes() as usize >= bytes
-                        || link.unflushed_commands as usize >= commands
-                })
+        let mut at = 0;
+        while let Some(&row) = self.dirty.get(at) {
+            let is_over = self.links.get(usize::from(row)).is_some_and(|link| {
+                link.queue.unflushed_bytes() as usize >= bytes || link.unflushed_commands as usize >= commands
             });
-        self.dirty = under;
-        for row in over {
-            self.flush_row(row);
+            if is_over {
+                self.dirty.swap_remove(at);
+                self.flush_row(row);
+            } else {
+                at += 1;
+            }
         }
     }
 
