@@ -1,12 +1,15 @@
 //! The command line.
 
-use anyhow::{Result, bail};
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::contender::{self, Flush};
 use crate::load::{Arrivals, Load};
 use crate::progress::Progress;
 use crate::race::Race;
+use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
 use crate::{report, worker, workload};
 
@@ -24,6 +27,17 @@ enum Command {
     List,
     /// One workload on one target: every contender, in turn, round by round.
     Run(Box<Run>),
+    /// The same for several values of one parameter.
+    Sweep {
+        /// What differs from race to race.
+        #[arg(value_enum)]
+        over: Parameter,
+        /// Its values, separated by commas; without them the usual ones.
+        #[arg(long, value_delimiter = ',')]
+        values: Vec<String>,
+        #[command(flatten)]
+        run: Box<Run>,
+    },
     /// A contender's own process; started by the others.
     #[command(hide = true)]
     Worker,
@@ -71,9 +85,10 @@ pub(crate) struct Run {
     /// Milliseconds of warm-up per contender; not measured.
     #[arg(long, default_value_t = 300)]
     warm_up_ms: u64,
-    /// Batches per second: an open loop, whose latencies count from the time at which a batch was due.
+    /// Batches per second, or in percent of what each contender does in its warm-up (50%): an open loop, whose latencies count from
+    /// the time at which a batch was due.
     #[arg(long)]
-    rate: Option<f64>,
+    rate: Option<Rate>,
     /// The times between batches of an open loop.
     #[arg(long, value_enum, default_value = "poisson")]
     arrivals: Arrivals,
@@ -94,6 +109,30 @@ pub(crate) struct Run {
     no_count: bool,
 }
 
+/// `2000`, or `50%`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rate {
+    PerSecond(f64),
+    Share(f64),
+}
+
+impl FromStr for Rate {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Rate> {
+        let (number, percent) = match text.strip_suffix('%') {
+            Some(number) => (number, true),
+            None => (text, false),
+        };
+        let number: f64 =
+            number.parse().with_context(|| format!("{text:?} is neither a number nor a percentage"))?;
+        if !number.is_finite() || number <= 0.0 {
+            bail!("{text} is no rate");
+        }
+        Ok(if percent { Rate::Share(number / 100.0) } else { Rate::PerSecond(number) })
+    }
+}
+
 impl Run {
     /// The race that was asked for.
     pub(crate) fn race(&self) -> Result<Race> {
@@ -112,8 +151,11 @@ impl Run {
         }
         let load = match (self.rate, self.lanes, workload.window) {
             (Some(_), Some(_), _) => bail!("--rate and --lanes exclude each other"),
-            (Some(batches_per_s), None, _) => {
+            (Some(Rate::PerSecond(batches_per_s)), None, _) => {
                 Load::Open { batches_per_s, arrivals: self.arrivals, time_ms: self.round_ms }
+            }
+            (Some(Rate::Share(share)), None, _) => {
+                Load::Share { share, arrivals: self.arrivals, time_ms: self.round_ms }
             }
             (None, Some(lanes), _) => Load::Stress { lanes, time_ms: self.round_ms },
             (None, None, Some(window)) => Load::Stream { commands: self.stream_commands, window },
@@ -160,14 +202,22 @@ pub(crate) fn run() -> Result<()> {
         }
         Command::Run(run) => {
             let race = run.race()?;
-            let progress = Progress::new(race.steps());
-            let outcome = race.run(&progress)?;
-            progress.finish();
-            print!("{}", report::table::outcome(&outcome));
-            Ok(())
+            races(&[race])
         }
+        Command::Sweep { over, values, run } => races(&over.races(&run.race()?, &values)?),
         Command::Worker => worker::serve(),
     }
+}
+
+/// Runs them all and shows what came of it.
+fn races(races: &[Race]) -> Result<()> {
+    let progress = Progress::new(races.iter().map(Race::steps).sum());
+    let outcomes = races.iter().map(|race| race.run(&progress)).collect::<Result<Vec<_>>>()?;
+    progress.finish();
+    for outcome in &outcomes {
+        print!("{}", report::table::outcome(outcome));
+    }
+    Ok(())
 }
 
 fn list() {

@@ -11,6 +11,7 @@ mod prepare;
 mod progress;
 mod race;
 mod report;
+mod sweep;
 mod syscalls;
 mod target;
 mod worker;

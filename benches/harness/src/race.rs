@@ -117,6 +117,8 @@ impl Race {
 struct Lane {
     worker: Option<Worker>,
     entrant: Entrant,
+    /// What it achieved in its warm-up.
+    batches_per_s_max: f64,
 }
 
 impl Lane {
@@ -144,10 +146,10 @@ impl Lane {
             Ok(worker)
         });
         match worker {
-            Ok(worker) => Lane { worker: Some(worker), entrant },
+            Ok(worker) => Lane { worker: Some(worker), entrant, batches_per_s_max: 0.0 },
             Err(error) => {
                 entrant.failure = Some(format!("{error:#}"));
-                Lane { worker: None, entrant }
+                Lane { worker: None, entrant, batches_per_s_max: 0.0 }
             }
         }
     }
@@ -158,11 +160,16 @@ impl Lane {
             Load::Stress { lanes, .. } => Load::Stress { lanes, time_ms: race.warm_up_ms },
             _ => Load::Closed { time_ms: race.warm_up_ms },
         };
-        self.run(load, race.seed, false);
+        if let Some(figures) = self.run(load, race.seed, false) {
+            let batches = figures.flushes / race.workload.flushes_per_batch() as u64;
+            self.batches_per_s_max = batches as f64 / (figures.wall_ns as f64 / 1e9);
+        }
     }
 
     fn round(&mut self, race: &Race, round: usize) {
-        if let Some(figures) = self.run(race.load, race.seed.wrapping_add(round as u64), false) {
+        if let Some(figures) =
+            self.run(race.load.at_most(self.batches_per_s_max), race.seed.wrapping_add(round as u64), false)
+        {
             self.entrant.rounds.push(figures);
         }
     }
