@@ -1,0 +1,239 @@
+//! The command line.
+
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+use crate::contender::{self, Flush};
+use crate::load::{Arrivals, Load};
+use crate::progress::Progress;
+use crate::race::Race;
+use crate::sweep::Parameter;
+use crate::target::{Kind, Spec};
+use crate::{report, worker, workload};
+
+/// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
+#[derive(Debug, Parser)]
+#[command(name = "panpipe-bench", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What can be chosen: workloads, targets and contenders.
+    List,
+    /// One workload on one target: every contender, in turn, round by round.
+    Run(Box<Run>),
+    /// The same for several values of one parameter.
+    Sweep {
+        /// What differs from race to race.
+        #[arg(value_enum)]
+        over: Parameter,
+        /// Its values, separated by commas; without them the usual ones.
+        #[arg(long, value_delimiter = ',')]
+        values: Vec<String>,
+        #[command(flatten)]
+        run: Box<Run>,
+    },
+    /// A contender's own process; started by the others.
+    #[command(hide = true)]
+    Worker,
+}
+
+/// What a race is made of.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A workload of `list`.
+    #[arg(long, default_value = "W2")]
+    workload: String,
+    /// What the contenders talk to.
+    #[arg(long, value_enum, default_value = "sink")]
+    target: Kind,
+    /// A cluster that runs already, instead.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Nodes of the target.
+    #[arg(long, default_value_t = 3)]
+    nodes: usize,
+    /// Microseconds between a command and its reply, on the sink and the model.
+    #[arg(long, default_value_t = 0)]
+    delay_us: u64,
+    /// One server without a cluster.
+    #[arg(long)]
+    standalone: bool,
+    /// Names from `list`, separated by commas; `all` is everything.
+    #[arg(long, value_delimiter = ',', default_value = "floor,panpipe")]
+    contenders: Vec<String>,
+    /// Commands per flush, instead of the workload's own.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Bytes per value, instead of the workload's own.
+    #[arg(long)]
+    value_bytes: Option<usize>,
+    /// Which keys are chosen how often, instead of the workload's own.
+    #[arg(long, value_enum)]
+    keys: Option<crate::keys::Distribution>,
+    /// Timed rounds per contender.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Milliseconds per round.
+    #[arg(long, default_value_t = 500)]
+    round_ms: u64,
+    /// Milliseconds of warm-up per contender; not measured.
+    #[arg(long, default_value_t = 300)]
+    warm_up_ms: u64,
+    /// Batches per second, or in percent of what each contender does in its warm-up (50%): an open loop, whose latencies count from
+    /// the time at which a batch was due.
+    #[arg(long)]
+    rate: Option<Rate>,
+    /// The times between batches of an open loop.
+    #[arg(long, value_enum, default_value = "poisson")]
+    arrivals: Arrivals,
+    /// This many batches in flight at once, where a contender can.
+    #[arg(long)]
+    lanes: Option<usize>,
+    /// Commands of a stream.
+    #[arg(long, default_value_t = 2_000_000)]
+    stream_commands: u64,
+    /// Microseconds for which contenders that can look for replies before they sleep.
+    #[arg(long, default_value_t = 0)]
+    spin_us: u32,
+    /// Seed of keys and arrivals.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Leave out the rounds that count allocations and system calls.
+    #[arg(long)]
+    no_count: bool,
+}
+
+/// `2000`, or `50%`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rate {
+    PerSecond(f64),
+    Share(f64),
+}
+
+impl FromStr for Rate {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Rate> {
+        let (number, percent) = match text.strip_suffix('%') {
+            Some(number) => (number, true),
+            None => (text, false),
+        };
+        let number: f64 =
+            number.parse().with_context(|| format!("{text:?} is neither a number nor a percentage"))?;
+        if !number.is_finite() || number <= 0.0 {
+            bail!("{text} is no rate");
+        }
+        Ok(if percent { Rate::Share(number / 100.0) } else { Rate::PerSecond(number) })
+    }
+}
+
+impl Run {
+    /// The race that was asked for.
+    pub(crate) fn race(&self) -> Result<Race> {
+        let mut workload = workload::Workload::named(&self.workload)?;
+        if let Some(batch) = self.batch {
+            workload = workload.with_batch(batch)?;
+        }
+        if let Some(value_bytes) = self.value_bytes {
+            workload = workload.with_value_bytes(value_bytes);
+        }
+        if let Some(keys) = self.keys {
+            workload.distribution = keys;
+        }
+        if self.rounds == 0 {
+            bail!("one round at least");
+        }
+        let load = match (self.rate, self.lanes, workload.window) {
+            (Some(_), Some(_), _) => bail!("--rate and --lanes exclude each other"),
+            (Some(Rate::PerSecond(batches_per_s)), None, _) => {
+                Load::Open { batches_per_s, arrivals: self.arrivals, time_ms: self.round_ms }
+            }
+            (Some(Rate::Share(share)), None, _) => {
+                Load::Share { share, arrivals: self.arrivals, time_ms: self.round_ms }
+            }
+            (None, Some(lanes), _) => Load::Stress { lanes, time_ms: self.round_ms },
+            (None, None, Some(window)) => Load::Stream { commands: self.stream_commands, window },
+            (None, None, None) => Load::Closed { time_ms: self.round_ms },
+        };
+        let contenders: Vec<String> = if self.contenders.iter().any(|name| name == "all") {
+            contender::all().map(|entry| entry.name.to_owned()).collect()
+        } else {
+            self.contenders.clone()
+        };
+        for name in &contenders {
+            contender::named(name)?;
+        }
+        Ok(Race {
+            workload,
+            target: Spec {
+                kind: self.target,
+                url: self.url.clone(),
+                nodes: if self.standalone { 1 } else { self.nodes },
+                delay_us: self.delay_us,
+                standalone: self.standalone,
+            },
+            contenders,
+            load,
+            rounds: self.rounds,
+            warm_up_ms: self.warm_up_ms,
+            spin_us: self.spin_us,
+            flush_policy: Flush::Explicit,
+            seed: self.seed,
+            count: !self.no_count,
+        })
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Where that is not possible.
+pub(crate) fn run() -> Result<()> {
+    match Cli::parse().command {
+        Command::List => {
+            list();
+            Ok(())
+        }
+        Command::Run(run) => {
+            let race = run.race()?;
+            races(&[race])
+        }
+        Command::Sweep { over, values, run } => races(&over.races(&run.race()?, &values)?),
+        Command::Worker => worker::serve(),
+    }
+}
+
+/// Runs them all and shows what came of it.
+fn races(races: &[Race]) -> Result<()> {
+    let progress = Progress::new(races.iter().map(Race::steps).sum());
+    let outcomes = races.iter().map(|race| race.run(&progress)).collect::<Result<Vec<_>>>()?;
+    progress.finish();
+    for outcome in &outcomes {
+        print!("{}", report::table::outcome(outcome));
+    }
+    Ok(())
+}
+
+fn list() {
+    println!("workloads (--workload)");
+    for (name, about) in workload::all() {
+        println!("  {name:<10}{about}");
+    }
+    println!("\ntargets (--target), or --url");
+    for kind in <Kind as clap::ValueEnum>::value_variants() {
+        if let Some(value) = clap::ValueEnum::to_possible_value(kind) {
+            let about = value.get_help().map(ToString::to_string).unwrap_or_default();
+            println!("  {:<12}{about}", value.get_name());
+        }
+    }
+    println!("\ncontenders (--contenders)");
+    for entry in contender::all() {
+        println!("  {:<20}{}", entry.name, entry.about);
+    }
+}

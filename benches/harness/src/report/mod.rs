@@ -1,0 +1,3 @@
+//! What is shown of an outcome.
+
+pub(crate) mod table;

@@ -1,0 +1,242 @@
+//! What the sink says. It has to satisfy the handshakes of all contenders, and cost little for the commands of the workloads.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use panpipe::slot::SLOT_COUNT;
+
+/// The commands in a buffer, one after the other: arrays of bulk strings, as every client sends them.
+#[derive(Debug)]
+pub(super) struct Commands<'a> {
+    bytes: &'a [u8],
+    consumed: usize,
+}
+
+/// A command: its name, and its first two arguments where it has them.
+#[derive(Debug)]
+pub(super) struct Command<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) args: [&'a [u8]; 2],
+}
+
+impl<'a> Commands<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Commands<'a> {
+        Commands { bytes, consumed: 0 }
+    }
+
+    /// How many bytes the commands so far had.
+    pub(super) fn consumed(&self) -> usize {
+        self.consumed
+    }
+
+    /// The next whole command.
+    pub(super) fn next(&mut self) -> Option<Command<'a>> {
+        let (count, mut at) = header(self.bytes, self.consumed)?;
+        let mut parts: [&[u8]; 3] = [&[]; 3];
+        for number in 0..count {
+            let (len, start) = header(self.bytes, at)?;
+            let part = self.bytes.get(start..start + len)?;
+            at = start + len + 2;
+            if at > self.bytes.len() {
+                return None;
+            }
+            if let Some(slot) = parts.get_mut(number) {
+                *slot = part;
+            }
+        }
+        self.consumed = at;
+        Some(Command { name: parts[0], args: [parts[1], parts[2]] })
+    }
+}
+
+/// The number in the header line at `at`, and where the line ends.
+fn header(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    let mut number = 0;
+    for (offset, &byte) in bytes.get(at + 1..)?.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number * 10 + usize::from(byte - b'0'),
+            // The sign, or the end of the line: its second byte must be there too.
+            _ => {
+                let end = at + 1 + offset + 2;
+                return (end <= bytes.len()).then_some((number, end));
+            }
+        }
+    }
+    None
+}
+
+/// Prepared replies.
+#[derive(Debug)]
+pub(super) struct Replies {
+    value: Vec<u8>,
+    slots: Vec<u8>,
+    shards: Vec<u8>,
+    nodes: Vec<Vec<u8>>,
+    ids: Vec<Vec<u8>>,
+}
+
+impl Replies {
+    pub(super) fn new(addresses: &[SocketAddr], value_bytes: usize) -> Replies {
+        let value: String = (0..value_bytes).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+        Replies {
+            value: bulk(&value).into_bytes(),
+            slots: slots(addresses).into_bytes(),
+            shards: shards(addresses).into_bytes(),
+            nodes: (0..addresses.len()).map(|own| bulk(&nodes(addresses, own)).into_bytes()).collect(),
+            ids: (0..addresses.len()).map(|node| bulk(&id(node)).into_bytes()).collect(),
+        }
+    }
+
+    /// Appends the answer to a command.
+    pub(super) fn answer(&self, node: usize, command: &Command<'_>, out: &mut Vec<u8>) {
+        match command.name {
+            b"SET" => out.extend_from_slice(b"+OK\r\n"),
+            b"GET" => out.extend_from_slice(&self.value),
+            b"INCRBY" | b"EXPIRE" => out.extend_from_slice(b":1\r\n"),
+            _ => self.answer_rare(node, command, out),
+        }
+    }
+
+    fn answer_rare(&self, node: usize, command: &Command<'_>, out: &mut Vec<u8>) {
+        let name = command.name.to_ascii_uppercase();
+        let first = command.args[0].to_ascii_uppercase();
+        match (name.as_slice(), first.as_slice()) {
+            (b"SET" | b"GET" | b"INCRBY" | b"EXPIRE", _) => {
+                let args = command.args;
+                self.answer(node, &Command { name: &name, args }, out);
+            }
+            (b"PING", _) => out.extend_from_slice(b"+PONG\r\n"),
+            (b"HELLO", _) => out.extend_from_slice(hello(first == b"3").as_bytes()),
+            (b"CLUSTER", b"SLOTS") => out.extend_from_slice(&self.slots),
+            (b"CLUSTER", b"SHARDS") => out.extend_from_slice(&self.shards),
+            (b"CLUSTER", b"NODES") => out.extend_from_slice(&self.nodes[node]),
+            (b"CLUSTER", b"MYID") => out.extend_from_slice(&self.ids[node]),
+            (b"CLUSTER", b"INFO") => out.extend_from_slice(bulk("cluster_state:ok\r\n").as_bytes()),
+            (b"INFO", _) => out.extend_from_slice(bulk(INFO).as_bytes()),
+            (b"COMMAND", _) => out.extend_from_slice(commands().as_bytes()),
+            (b"AUTH" | b"SELECT" | b"ASKING" | b"READONLY" | b"READWRITE" | b"CLIENT", _) => {
+                out.extend_from_slice(b"+OK\r\n");
+            }
+            _ => out.extend_from_slice(b"-ERR unknown command\r\n"),
+        }
+    }
+}
+
+const INFO: &str =
+    "# Server\r\nredis_version:7.0.15\r\nredis_mode:cluster\r\n# Cluster\r\ncluster_enabled:1\r\n";
+
+fn bulk(text: &str) -> String {
+    format!("${}\r\n{text}\r\n", text.len())
+}
+
+fn id(node: usize) -> String {
+    format!("{node:040x}")
+}
+
+/// First and last slot of a node.
+fn range(node: usize, nodes: usize) -> (usize, usize) {
+    let first = |node: usize| (node * usize::from(SLOT_COUNT)).div_ceil(nodes);
+    (first(node), first(node + 1) - 1)
+}
+
+fn slots(addresses: &[SocketAddr]) -> String {
+    let mut text = format!("*{}\r\n", addresses.len());
+    for (node, address) in addresses.iter().enumerate() {
+        let (first, last) = range(node, addresses.len());
+        let (ip, port, id) = (bulk(&address.ip().to_string()), address.port(), bulk(&id(node)));
+        // Writing into a string cannot fail, here and below.
+        let _ = write!(text, "*3\r\n:{first}\r\n:{last}\r\n*3\r\n{ip}:{port}\r\n{id}");
+    }
+    text
+}
+
+fn shards(addresses: &[SocketAddr]) -> String {
+    let mut text = format!("*{}\r\n", addresses.len());
+    for (node, address) in addresses.iter().enumerate() {
+        let (first, last) = range(node, addresses.len());
+        let (ip, port) = (address.ip().to_string(), address.port());
+        let _ = write!(text, "*4\r\n{}*2\r\n:{first}\r\n:{last}\r\n", bulk("slots"));
+        let _ = write!(text, "{}*1\r\n*14\r\n", bulk("nodes"));
+        for (name, value) in
+            [("id", id(node)), ("ip", ip.clone()), ("endpoint", ip), ("role", "master".into())]
+        {
+            let _ = write!(text, "{}{}", bulk(name), bulk(&value));
+        }
+        let _ = write!(text, "{}:{port}\r\n", bulk("port"));
+        let _ = write!(text, "{}:1\r\n", bulk("replication-offset"));
+        let _ = write!(text, "{}{}", bulk("health"), bulk("online"));
+    }
+    text
+}
+
+fn nodes(addresses: &[SocketAddr], own: usize) -> String {
+    let mut text = String::new();
+    for (node, address) in addresses.iter().enumerate() {
+        let (first, last) = range(node, addresses.len());
+        let (id, bus_port) = (id(node), u32::from(address.port()) + 10_000);
+        let flags = if node == own { "myself,master" } else { "master" };
+        let _ = writeln!(text, "{id} {address}@{bus_port} {flags} - 0 0 {node} connected {first}-{last}");
+    }
+    text
+}
+
+fn hello(map: bool) -> String {
+    let fields = [("server", bulk("redis")), ("version", bulk("7.0.15")), ("mode", bulk("cluster"))];
+    let proto = if map { ":3\r\n" } else { ":2\r\n" };
+    let header = if map { "%6\r\n" } else { "*12\r\n" };
+    let mut text = header.to_owned();
+    for (name, value) in fields {
+        let _ = write!(text, "{}{value}", bulk(name));
+    }
+    let _ = write!(text, "{}{proto}{}:1\r\n", bulk("proto"), bulk("id"));
+    let _ = write!(text, "{}{}", bulk("role"), bulk("master"));
+    text
+}
+
+/// The rows of the commands that the workloads send, for clients that route by them: name, arity, flags, first key, last key, step.
+fn commands() -> String {
+    let rows =
+        [("set", -3, "write"), ("get", 2, "readonly"), ("incrby", 3, "write"), ("expire", -3, "write")];
+    let mut text = format!("*{}\r\n", rows.len());
+    for (name, arity, flag) in rows {
+        let _ = write!(text, "*10\r\n{}:{arity}\r\n*1\r\n+{flag}\r\n:1\r\n:1\r\n:1\r\n", bulk(name));
+        text.push_str("*0\r\n*0\r\n*0\r\n*0\r\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_found_however_they_are_cut() {
+        let whole = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nvv\r\n*1\r\n$4\r\nPING\r\n";
+        for cut in 0..=whole.len() {
+            let mut commands = Commands::new(&whole[..cut]);
+            let mut names = Vec::new();
+            while let Some(command) = commands.next() {
+                names.push(command.name);
+            }
+            let expected: &[&[u8]] = match cut {
+                cut if cut == whole.len() => &[b"SET", b"PING"],
+                cut if cut >= whole.len() - 14 => &[b"SET"],
+                _ => &[],
+            };
+            assert_eq!(names, expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_ranges_cover_every_slot_once() {
+        for nodes in [1, 3, 7, 48, 256] {
+            let mut next = 0;
+            for node in 0..nodes {
+                let (first, last) = range(node, nodes);
+                assert_eq!(first, next);
+                next = last + 1;
+            }
+            assert_eq!(next, usize::from(SLOT_COUNT));
+        }
+    }
+}
