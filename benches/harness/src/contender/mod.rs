@@ -15,6 +15,8 @@ use crate::plan::Plan;
 
 mod floor;
 #[cfg(feature = "peers")]
+mod fred;
+#[cfg(feature = "peers")]
 mod on_tokio;
 mod panpipe;
 #[cfg(feature = "peers")]
@@ -193,6 +195,12 @@ const ENTRIES: &[Entry] = &[
         name: "redis-rs-standalone",
         about: "redis-rs, blocking, one connection to the first node: for standalone servers and the sink",
         start: redis_standalone::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "fred",
+        about: "fred on tokio: a future per command, which it pipelines by itself",
+        start: fred::start,
     },
     #[cfg(feature = "peers")]
     Entry { name: "rustis", about: "rustis on tokio: a pipeline per flush", start: rustis::start },
