@@ -25,6 +25,8 @@ mod redis_async;
 mod redis_standalone;
 #[cfg(feature = "peers")]
 mod redis_sync;
+#[cfg(feature = "peers")]
+mod rustis;
 
 /// What a contender is told before it starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
