@@ -13,11 +13,16 @@ use super::on_tokio::{OnTokio, Peer, Reply, runtime};
 use super::{Contender, Setting, Setup};
 use crate::plan::{EXPIRE_S, INCREMENT, Op, Plan, Verb};
 
+/// How many commands of a stream it takes from its channel before it writes. By its documentation anything from 32 to 128 does; at 128
+/// its streams cost it a sixth less than at the default of 48, above that nothing changes. Pipelines are no matter of this.
+const WAVE: usize = 128;
+
 /// Connects.
 pub(crate) fn start(setup: &Setup, _plan: &Plan) -> Result<Box<dyn Contender>> {
     let mut nodes: Vec<(String, u16)> =
         setup.nodes.iter().map(|node| (node.ip().to_string(), node.port())).collect();
     let mut config = Config::default();
+    config.max_messages_per_wave = WAVE;
     config.server = match setup.cluster {
         true => {
             let mut cluster = ClusterConfig::default();
@@ -49,7 +54,7 @@ impl Peer for Rustis {
             ("connections per node".into(), "1".into()),
             ("protocol".into(), "RESP3, its only one".into()),
             ("batch".into(), "Pipeline; replies looked at in place, not copied".into()),
-            ("commands per wave of a stream, at most".into(), "48, its default".into()),
+            ("commands per wave of a stream, at most".into(), format!("{WAVE}; its default is 48")),
             ("timeouts".into(), "none for commands, its default".into()),
         ]
     }
