@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
@@ -8,10 +9,11 @@ use clap::{Args, Parser, Subcommand};
 use crate::contender::{self, Flush};
 use crate::load::{Arrivals, Load};
 use crate::progress::Progress;
-use crate::race::Race;
+use crate::race::{Outcome, Race};
+use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{report, worker, workload};
+use crate::{report, standing, suite, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -38,9 +40,24 @@ enum Command {
         #[command(flatten)]
         run: Box<Run>,
     },
+    /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
+    Table(TableOptions),
     /// A contender's own process; started by the others.
     #[command(hide = true)]
     Worker,
+}
+
+#[derive(Debug, Args)]
+struct TableOptions {
+    /// Parts of `list`, separated by commas, instead of all.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// One short round of everything: shows that it runs, measures nothing.
+    #[arg(long)]
+    quick: bool,
+    /// Where results and plots go.
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    out: PathBuf,
 }
 
 /// What a race is made of.
@@ -205,19 +222,44 @@ pub(crate) fn run() -> Result<()> {
             races(&[race])
         }
         Command::Sweep { over, values, run } => races(&over.races(&run.race()?, &values)?),
+        Command::Table(options) => table(&options),
         Command::Worker => worker::serve(),
     }
 }
 
+fn run_all(races: &[Race]) -> Result<Vec<Outcome>> {
+    let progress = Progress::new(races.iter().map(Race::steps).sum());
+    let outcomes = races.iter().map(|race| race.run(&progress)).collect();
+    progress.finish();
+    outcomes
+}
+
 /// Runs them all and shows what came of it.
 fn races(races: &[Race]) -> Result<()> {
-    let progress = Progress::new(races.iter().map(Race::steps).sum());
-    let outcomes = races.iter().map(|race| race.run(&progress)).collect::<Result<Vec<_>>>()?;
-    progress.finish();
+    let outcomes = run_all(races)?;
     for outcome in &outcomes {
         print!("{}", report::table::outcome(outcome));
     }
     Ok(())
+}
+
+fn table(options: &TableOptions) -> Result<()> {
+    let length = if options.quick { Length::Quick } else { Length::Whole };
+    let mut parts = suite::parts(length)?;
+    for name in &options.only {
+        if !parts.iter().any(|part| part.name == name) {
+            bail!("there is no part {name:?}; `list` shows them");
+        }
+    }
+    parts.retain(|part| options.only.is_empty() || options.only.iter().any(|name| name == part.name));
+    let races: Vec<Race> = parts.into_iter().flat_map(|part| part.races).collect();
+    let outcomes = run_all(&races)?;
+    std::fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make {}", options.out.display()))?;
+    let standing = standing::markdown(&standing::rows(&outcomes));
+    print!("{standing}");
+    let path = options.out.join("standing.md");
+    std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn list() {
@@ -231,6 +273,10 @@ fn list() {
             let about = value.get_help().map(ToString::to_string).unwrap_or_default();
             println!("  {:<12}{about}", value.get_name());
         }
+    }
+    println!("\nparts of the standing table (table --only)");
+    for part in suite::parts(Length::Whole).unwrap_or_default() {
+        println!("  {:<12}{}", part.name, part.about);
     }
     println!("\ncontenders (--contenders)");
     for entry in contender::all() {
