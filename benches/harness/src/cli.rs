@@ -203,6 +203,7 @@ impl Run {
             flush_policy: Flush::Explicit,
             seed: self.seed,
             count: !self.no_count,
+            programs: std::collections::BTreeMap::new(),
         })
     }
 }
