@@ -11,11 +11,13 @@ mod prepare;
 mod progress;
 mod race;
 mod report;
+mod scene;
 mod standing;
 mod suite;
 mod sweep;
 mod syscalls;
 mod target;
+mod timeline;
 mod worker;
 mod workload;
 
