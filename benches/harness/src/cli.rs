@@ -13,7 +13,7 @@ use crate::race::{Outcome, Race};
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{report, standing, suite, timeline, worker, workload};
+use crate::{flame, report, standing, suite, timeline, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ enum Command {
         #[command(flatten)]
         run: Box<Run>,
     },
+    /// A flame graph of one contender, and where its processor time goes, stage by stage.
+    Flame(Box<flame::Options>),
     /// A picture of one flush: what happened at which node when.
     Timeline(Box<timeline::Options>),
     /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
@@ -225,6 +227,7 @@ pub(crate) fn run() -> Result<()> {
             races(&[race])
         }
         Command::Sweep { over, values, run } => races(&over.races(&run.race()?, &values)?),
+        Command::Flame(options) => flame::run(&options),
         Command::Timeline(options) => timeline::run(&options),
         Command::Table(options) => table(&options),
         Command::Worker => worker::serve(),

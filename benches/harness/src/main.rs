@@ -1,7 +1,9 @@
 //! The benchmark harness of panpipe: see `README.md` beside it, or `--help`.
 
+mod cargo;
 mod cli;
 mod contender;
+mod flame;
 mod keys;
 mod load;
 mod measure;
