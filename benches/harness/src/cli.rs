@@ -13,7 +13,7 @@ use crate::race::{Outcome, Race};
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{flame, report, standing, suite, timeline, worker, workload};
+use crate::{ab, flame, report, standing, suite, timeline, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -44,6 +44,8 @@ enum Command {
     Flame(Box<flame::Options>),
     /// A picture of one flush: what happened at which node when.
     Timeline(Box<timeline::Options>),
+    /// Two revisions of the library against each other, round by round.
+    Ab(Box<ab::Options>),
     /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
     Table(TableOptions),
     /// A contender's own process; started by the others.
@@ -229,6 +231,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Sweep { over, values, run } => races(&over.races(&run.race()?, &values)?),
         Command::Flame(options) => flame::run(&options),
         Command::Timeline(options) => timeline::run(&options),
+        Command::Ab(options) => ab::run(&options),
         Command::Table(options) => table(&options),
         Command::Worker => worker::serve(),
     }

@@ -1,5 +1,6 @@
 //! The benchmark harness of panpipe: see `README.md` beside it, or `--help`.
 
+mod ab;
 mod cargo;
 mod cli;
 mod contender;
