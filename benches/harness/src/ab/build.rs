@@ -73,19 +73,21 @@ fn assemble(package: &Path, harness: &Path, library: &Path) -> Result<()> {
         mirror(&harness.join(INCLUDED), &package.join(INCLUDED))?;
     }
     let own = fs::read_to_string(harness.join(HARNESS).join("Cargo.toml"))?;
+    write(&package.join(HARNESS).join("Cargo.toml"), manifest(&own, library)?.as_bytes())?;
     let workspace = fs::read_to_string(harness.join("Cargo.toml"))?;
-    let manifest = manifest(&own, &workspace, library)?;
-    write(&package.join(HARNESS).join("Cargo.toml"), manifest.as_bytes())?;
-    // The same dependencies for both revisions. Cargo may add to it what an older library needs.
-    let (lock, locked) = (harness.join("Cargo.lock"), package.join(HARNESS).join("Cargo.lock"));
-    if lock.is_file() && !locked.is_file() {
-        fs::copy(lock, locked)?;
+    write(&package.join("Cargo.toml"), self::workspace(&workspace).as_bytes())?;
+    // The same dependencies for both revisions. Cargo strikes out what is not needed here, and adds what an older library needs: a
+    // second copy tells when there is a new one.
+    let (lock, taken) = (harness.join("Cargo.lock"), package.join("Cargo.lock.taken"));
+    if lock.is_file() && fs::read(&lock).ok() != fs::read(&taken).ok() {
+        fs::copy(&lock, package.join("Cargo.lock"))?;
+        fs::copy(&lock, &taken)?;
     }
     Ok(())
 }
 
-/// The harness's manifest as a workspace of its own, with the library elsewhere and the project's release profile.
-fn manifest(own: &str, workspace: &str, library: &Path) -> Result<String> {
+/// The harness's manifest, with the library elsewhere.
+fn manifest(own: &str, library: &Path) -> Result<String> {
     if own.matches(DEPENDENCY).count() != 1 {
         bail!("the harness's Cargo.toml does not name the library as {DEPENDENCY}");
     }
@@ -93,15 +95,19 @@ fn manifest(own: &str, workspace: &str, library: &Path) -> Result<String> {
     if path.contains(['"', '\\']) {
         bail!("{path} cannot stand in a Cargo.toml");
     }
-    let own = own.replace(DEPENDENCY, &format!("path = \"{path}\""));
-    let profile: String = workspace
+    Ok(own.replace(DEPENDENCY, &format!("path = \"{path}\"")))
+}
+
+/// A workspace of nothing but the harness, with the project's release profile.
+fn workspace(project: &str) -> String {
+    let profile: String = project
         .lines()
         .skip_while(|line| line.trim() != "[profile.release]")
         .enumerate()
         .take_while(|(at, line)| *at == 0 || !line.starts_with('['))
         .map(|(_, line)| format!("{line}\n"))
         .collect();
-    Ok(format!("{own}\n[workspace]\n\n{profile}"))
+    format!("[workspace]\nmembers = [\"{HARNESS}\"]\nresolver = \"3\"\n\n{profile}")
 }
 
 /// Makes `to` hold what `from` holds and nothing else.
@@ -143,26 +149,41 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 mod tests {
     use super::*;
 
+    const PROJECT: &str =
+        "[workspace]\nmembers = []\n\n[profile.release]\nlto = \"fat\"\n\n[lints.rust]\nx = 1\n";
+
     #[test]
-    fn a_manifest_points_at_the_library_and_keeps_the_profile() {
-        let own = "[package]\nname = \"panpipe-bench\"\n[dependencies]\npanpipe = { path = \"../..\", features = [\"testkit\"] }\n";
-        let workspace = "[workspace]\nmembers = []\n\n[profile.release]\nlto = \"fat\"\ncodegen-units = 1\n\n[lints.rust]\nx = 1\n";
-        let manifest = manifest(own, workspace, Path::new("/there/abc/sources")).unwrap();
-        assert!(manifest.contains("path = \"/there/abc/sources\", features"), "{manifest}");
-        assert!(
-            manifest.ends_with("[workspace]\n\n[profile.release]\nlto = \"fat\"\ncodegen-units = 1\n\n"),
-            "{manifest}"
+    fn a_manifest_points_at_the_library() {
+        let own = "[dependencies]\npanpipe = { path = \"../..\", features = [\"testkit\"] }\n";
+        let there = manifest(own, Path::new("/there/sources")).unwrap();
+        assert_eq!(
+            there,
+            "[dependencies]\npanpipe = { path = \"/there/sources\", features = [\"testkit\"] }\n"
         );
-        assert!(super::manifest("[package]\n", workspace, Path::new("/x")).is_err());
-        assert!(super::manifest(own, workspace, Path::new("/a\"b")).is_err());
+        assert!(manifest("[package]\n", Path::new("/x")).is_err());
+        assert!(manifest(own, Path::new("/a\"b")).is_err());
     }
 
     #[test]
-    fn the_present_harness_can_be_built_elsewhere() {
-        let own = include_str!("../../Cargo.toml");
-        let workspace = include_str!("../../../../Cargo.toml");
-        let manifest = manifest(own, workspace, Path::new("/x")).unwrap();
-        assert!(manifest.contains("lto = \"fat\""), "{manifest}");
+    fn a_workspace_keeps_the_profile_and_nothing_else() {
+        let text = workspace(PROJECT);
+        assert!(text.ends_with("resolver = \"3\"\n\n[profile.release]\nlto = \"fat\"\n\n"), "{text}");
+    }
+
+    #[test]
+    fn the_present_harness_can_be_assembled_elsewhere() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let package = std::env::temp_dir().join(format!("panpipe-bench-{}-package", std::process::id()));
+        for _again in 0..2 {
+            assemble(&package, &project, Path::new("/library")).unwrap();
+        }
+        let read = |path: &str| fs::read_to_string(package.join(path)).unwrap();
+        assert!(read("Cargo.toml").contains("lto = \"fat\""));
+        assert!(read("benches/harness/Cargo.toml").contains("path = \"/library\""));
+        assert!(
+            package.join("benches/harness/src/ab/build.rs").is_file() && package.join("Cargo.lock").is_file()
+        );
+        fs::remove_dir_all(package).unwrap();
     }
 
     #[test]

@@ -243,10 +243,13 @@ const RULES: &[(Stage, &[Is])] = &[
         ],
     ),
     (Wait, &[Under("panpipe::transport"), Under("<panpipe::transport"), Under("mio::"), Under("<mio::")]),
-    // the floor: what it does beside system calls, by the names of its functions
-    (Encode, &[Under("panpipe_bench::contender::floor::encode"), Has("::floor_full::encode")]),
-    (Scan, &[Has("::floor_full::scan")]),
-    (Route, &[Under("panpipe_bench::contender::floor::owner"), Has("::floor_full::route")]),
+    // the floor
+    (Scan, &[Has("contender::floor::scan"), Has("contender::floor::full::received")]),
+    (Route, &[Has("contender::floor::sockets")]),
+    (Encode, &[Has("contender::floor::full")]),
+    (Write, &[Has("contender::floor::epoll::write"), Has("contender::floor::ring::push_sends")]),
+    (Read, &[Has("contender::floor::epoll::read"), Has("contender::floor::ring::push_receives")]),
+    (Wait, &[Has("contender::floor::epoll"), Has("contender::floor::ring")]),
     // redis-rs
     (Encode, &[Under("redis::cmd"), Under("redis::pipeline"), Under("redis::cluster_handling::pipeline")]),
     (Route, &[Under("redis::cluster_routing"), Under("redis::cluster"), Under("crc16")]),
@@ -381,6 +384,16 @@ mod tests {
         assert_eq!(of_frame("panpipe::slots::other"), None);
         assert_eq!(of_frame("panpipe::resp::reply::ReplyRef::kind_[i]"), Some(Deliver));
         assert_eq!(of_frame("sendmsg_of_somebody"), None);
+    }
+
+    #[test]
+    fn the_floor_has_stages_of_its_own() {
+        let floor = |rest: &str| stage(&format!("panpipe_bench::contender::floor::{rest}"));
+        assert_eq!(floor("full::put_bulk_[i];__memmove_avx_unaligned_erms"), Encode);
+        assert_eq!(floor("epoll::read_[i];panpipe_bench::contender::floor::scan::whole_string_[i]"), Scan);
+        assert_eq!(floor("epoll::write_[i];__send;__x64_sys_sendto_[k]"), Write);
+        assert_eq!(floor("full::stage_[i];panpipe::slot::slot_of_[i]"), Route);
+        assert_eq!(floor("ring::reap_[i]"), Wait);
     }
 
     #[test]
