@@ -39,6 +39,7 @@ mod refresh;
 mod reply_slab;
 mod retry;
 mod rng;
+mod run;
 mod send_queue;
 mod settle;
 mod stats;

@@ -193,9 +193,9 @@ impl SendQueue {
         self.settle_cursor();
     }
 
-    /// The front command, `len` bytes long, has its reply.
-    pub(crate) fn ack(&mut self, len: u32) {
-        self.acked += u64::from(len);
+    /// The commands at the front, `len` bytes together, have their replies.
+    pub(crate) fn ack(&mut self, len: u64) {
+        self.acked += len;
         debug_assert!(self.acked <= self.sent, "a reply to a command that was not sent");
         while let Some(front) = self.segments.front() {
             let end = self.base + front.len() as u64;
@@ -453,7 +453,7 @@ mod tests {
                         if model.acked + len > model.sent || rng.below(4) == 0 {
                             break;
                         }
-                        queue.ack(len as u32);
+                        queue.ack(len as u64);
                         model.acked += len;
                         lens.pop_front();
                     }
