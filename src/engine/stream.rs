@@ -104,6 +104,11 @@ impl Stream {
         Token { row: self.ops.insert(op) as u32, sequence }
     }
 
+    /// The row that `open` takes next.
+    pub(crate) fn next_row(&self) -> u32 {
+        self.ops.vacant_key() as u32
+    }
+
     pub(crate) fn op(&self, row: u32) -> Option<&StreamOp> {
         self.ops.get(row as usize)
     }
