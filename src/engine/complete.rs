@@ -85,7 +85,7 @@ impl Engine {
         let unread = recv.unread();
         let first = unread.get(frame.attribute_len).copied();
         let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
-        let Some(entry) = link.in_flight.front().copied() else {
+        let Some(entry) = link.in_flight.first().copied() else {
             return Err(LostBecause::Desync("a reply arrived and no command was waiting for one"));
         };
         let asking = entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);

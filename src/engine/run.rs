@@ -29,7 +29,7 @@ impl Engine {
     pub(crate) fn take_run(&mut self, row: u16, recv: &mut RecvBuf) -> Result<Scan, LostBecause> {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(Scan::NOTHING) };
         let unread = recv.unread();
-        let owner = link.in_flight.front().map(|entry| entry.batch).filter(|_| link.handshake.is_done());
+        let owner = link.in_flight.first().map(|entry| entry.batch).filter(|_| link.handshake.is_done());
         let mut ended = None;
         let run = match owner {
             Some(STREAM) => link.match_run(unread, STREAM, |index, frame| self.stream.answer(index, frame)),
@@ -96,7 +96,7 @@ impl Link {
         }
         run.received_bytes = unread.len() - rest.len();
         if run.commands > 0 {
-            self.in_flight.drain(..run.commands);
+            self.in_flight.drop_front(run.commands);
             self.queue.ack(run.sent_bytes);
             self.attempts = 0;
             self.stats.replies += run.commands as u64;
