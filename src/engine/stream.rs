@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use slab::Slab;
 
+use crate::engine::burst::Burst;
 use crate::engine::reply_slab::LARGE_REPLY_BYTES_MIN;
 use crate::engine::time::Timestamp;
 use crate::error::Error;
@@ -81,6 +82,8 @@ pub(crate) struct Stream {
     taken: Option<Done>,
     /// No live command is due before this.
     pub(crate) due: Timestamp,
+    /// Commands that share one look at the clock are being submitted.
+    pub(crate) burst: Option<Burst>,
 }
 
 impl Default for Stream {
@@ -93,6 +96,7 @@ impl Default for Stream {
             outside_bytes: 0,
             taken: None,
             due: Timestamp::NEVER,
+            burst: None,
         }
     }
 }
@@ -111,6 +115,11 @@ impl Stream {
 
     pub(crate) fn op(&self, row: u32) -> Option<&StreamOp> {
         self.ops.get(row as usize)
+    }
+
+    /// All commands without a result.
+    pub(crate) fn live_mut(&mut self) -> impl Iterator<Item = &mut StreamOp> {
+        self.ops.iter_mut().map(|(_, op)| op).filter(|op| !op.tombstone)
     }
 
     /// Whether somebody still waits for this row.

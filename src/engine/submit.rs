@@ -5,6 +5,7 @@ use smallvec::smallvec;
 
 use crate::command::{Plan, Request};
 use crate::engine::Engine;
+use crate::engine::burst::Burst;
 use crate::engine::fence::{Hint, Parked, Step};
 use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
 use crate::engine::reply_slab::{Batch, BatchOptions};
@@ -20,7 +21,7 @@ pub struct BatchId(pub(crate) u32);
 /// Deadlines of single commands are rounded up, so that those of one moment are looked at together.
 const DEADLINE_STEP_NANOS: u64 = 4_000_000;
 
-fn coarse(deadline: Timestamp) -> Timestamp {
+pub(crate) fn coarse(deadline: Timestamp) -> Timestamp {
     Timestamp::from_nanos(
         deadline.as_nanos().div_ceil(DEADLINE_STEP_NANOS).saturating_mul(DEADLINE_STEP_NANOS),
     )
@@ -361,10 +362,11 @@ impl Engine {
                 queued_commands: 0,
             }));
         }
+        let slack_ms = if self.stream.burst.is_some() { Burst::SLACK_MS } else { 0 };
         let op = StreamOp {
             user_data,
             sequence: self.next_sequence(),
-            deadline: coarse(now.after_ms(timeout_ms)),
+            deadline: coarse(now.after_ms(timeout_ms.saturating_add(slack_ms))),
             submitted: now,
             slot: NO_SLOT,
             batch: None,
