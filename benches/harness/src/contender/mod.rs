@@ -166,8 +166,17 @@ const ENTRIES: &[Entry] = &[
     Entry {
         name: "floor",
         about: "no client at all: bytes made beforehand, epoll through mio, replies counted",
-        start: floor::start,
+        start: floor::prebuilt,
     },
+    Entry {
+        name: "floor-full",
+        about: "no client library, but its least work: slot, owner, encoding, scanning; epoll through mio",
+        start: floor::full,
+    },
+    #[cfg(target_os = "linux")]
+    Entry { name: "floor-ring", about: "floor over io_uring", start: floor::prebuilt_ring },
+    #[cfg(target_os = "linux")]
+    Entry { name: "floor-full-ring", about: "floor-full over io_uring", start: floor::full_ring },
 ];
 
 /// All that this build has.
