@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::Latencies;
 use crate::plan::Plan;
 
+mod blocking;
 mod floor;
 mod panpipe;
 
@@ -177,6 +178,21 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "floor-ring", about: "floor over io_uring", start: floor::prebuilt_ring },
     #[cfg(target_os = "linux")]
     Entry { name: "floor-full-ring", about: "floor-full over io_uring", start: floor::full_ring },
+    Entry {
+        name: "blocking-sequential",
+        about: "blocking sockets, one node after the other",
+        start: blocking::sequential,
+    },
+    Entry {
+        name: "blocking-threads",
+        about: "blocking sockets, a thread per node, woken for each flush",
+        start: blocking::threads,
+    },
+    Entry {
+        name: "blocking-multiplexed",
+        about: "blocking sockets, one thread: write to all nodes, then read from all",
+        start: blocking::multiplexed,
+    },
 ];
 
 /// All that this build has.

@@ -11,7 +11,15 @@ use crate::keys::Distribution;
 use crate::plan::Plan;
 use crate::workload::{Mix, Workload};
 
-const NAMES: [&str; 4] = ["floor", "floor-full", "floor-ring", "floor-full-ring"];
+const NAMES: [&str; 7] = [
+    "floor",
+    "floor-full",
+    "floor-ring",
+    "floor-full-ring",
+    "blocking-sequential",
+    "blocking-threads",
+    "blocking-multiplexed",
+];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn workload(mix: Mix, batch: usize, value_bytes: usize) -> Workload {
