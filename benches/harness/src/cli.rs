@@ -10,11 +10,12 @@ use clap::{Args, Parser, Subcommand};
 use crate::contender::{self, Flush};
 use crate::load::{Arrivals, Load};
 use crate::progress::Progress;
-use crate::race::Race;
+use crate::race::{Outcome, Race};
 use crate::report::Document;
+use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{report, worker, workload};
+use crate::{report, standing, suite, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -55,9 +56,24 @@ enum Command {
         #[command(flatten)]
         show: Show,
     },
+    /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
+    Table(TableOptions),
     /// A contender's own process; started by the others.
     #[command(hide = true)]
     Worker,
+}
+
+#[derive(Debug, Args)]
+struct TableOptions {
+    /// Parts of `list`, separated by commas, instead of all.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// One short round of everything: shows that it runs, measures nothing.
+    #[arg(long)]
+    quick: bool,
+    /// Where results and plots go.
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    out: PathBuf,
 }
 
 /// What is shown of outcomes.
@@ -263,17 +279,40 @@ pub(crate) fn run() -> Result<()> {
         Command::Run { run, show } => show.show(&races(&[run.race()?])?),
         Command::Sweep { over, values, run, show } => show.show(&races(&over.races(&run.race()?, &values)?)?),
         Command::Report { file, show } => show.show(&Document::read(&file)?),
+        Command::Table(options) => table(&options),
         Command::Worker => worker::serve(),
     }
 }
 
-/// Runs them all.
-fn races(races: &[Race]) -> Result<Document> {
+fn run_all(races: &[Race]) -> Result<Vec<Outcome>> {
     report::begin();
     let progress = Progress::new(races.iter().map(Race::steps).sum());
-    let outcomes = races.iter().map(|race| race.run(&progress)).collect::<Result<Vec<_>>>()?;
+    let outcomes = races.iter().map(|race| race.run(&progress)).collect();
     progress.finish();
-    Document::new(outcomes)
+    outcomes
+}
+
+/// Runs them all.
+fn races(races: &[Race]) -> Result<Document> {
+    Document::new(run_all(races)?)
+}
+
+fn table(options: &TableOptions) -> Result<()> {
+    let length = if options.quick { Length::Quick } else { Length::Whole };
+    let mut parts = suite::parts(length)?;
+    for name in &options.only {
+        if !parts.iter().any(|part| part.name == name) {
+            bail!("there is no part {name:?}; `list` shows them");
+        }
+    }
+    parts.retain(|part| options.only.is_empty() || options.only.iter().any(|name| name == part.name));
+    let races: Vec<Race> = parts.into_iter().flat_map(|part| part.races).collect();
+    let document = Document::new(run_all(&races)?)?;
+    report::write_all(&document, None, &options.out)?;
+    let standing = standing::markdown(&standing::rows(&document.outcomes));
+    print!("{standing}");
+    let path = options.out.join("standing.md");
+    std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn list() {
@@ -287,6 +326,10 @@ fn list() {
             let about = value.get_help().map(ToString::to_string).unwrap_or_default();
             println!("  {:<12}{about}", value.get_name());
         }
+    }
+    println!("\nparts of the standing table (table --only)");
+    for part in suite::parts(Length::Whole).unwrap_or_default() {
+        println!("  {:<12}{}", part.name, part.about);
     }
     println!("\ncontenders (--contenders)");
     for entry in contender::all() {

@@ -55,6 +55,17 @@ impl Load {
         }
     }
 
+    /// How long it lasts, where that is said.
+    pub(crate) fn time(&self) -> Duration {
+        match *self {
+            Load::Closed { time_ms }
+            | Load::Open { time_ms, .. }
+            | Load::Share { time_ms, .. }
+            | Load::Stress { time_ms, .. } => Duration::from_millis(time_ms),
+            Load::Batches { .. } | Load::Stream { .. } => Duration::ZERO,
+        }
+    }
+
     /// The name that reports use.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -11,6 +11,8 @@ mod prepare;
 mod progress;
 mod race;
 mod report;
+mod standing;
+mod suite;
 mod sweep;
 mod syscalls;
 mod target;

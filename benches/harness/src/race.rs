@@ -4,9 +4,12 @@
 //! before anything is averaged. Invariant: while a round runs, no other contender of the race does anything.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::AsFd as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
 use crate::contender::{Flush, Setting, Setup};
@@ -57,6 +60,8 @@ pub(crate) struct Entrant {
 /// How much the counting rounds send.
 const COUNTED_COMMANDS: u64 = 50_000;
 const COUNTED_BATCHES_MAX: u64 = 500;
+/// A worker that has not answered for this long, beyond the time of its load, hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Race {
     /// Runs it.
@@ -138,7 +143,7 @@ impl Lane {
                 workload: race.workload.clone(),
                 seed: race.seed,
             };
-            match worker.ask(&order)? {
+            match worker.ask(&order, PATIENCE)? {
                 Answer::Started { settings } => entrant.settings = settings,
                 Answer::Failed { reason } => bail!(reason),
                 Answer::Round(_) => bail!("a worker answered a question that was not asked"),
@@ -188,7 +193,7 @@ impl Lane {
     /// One order; a failure ends the contender's part.
     fn run(&mut self, load: Load, seed: u64, count: bool) -> Option<Figures> {
         let worker = self.worker.as_mut()?;
-        let failure = match worker.ask(&Order::Round { load, seed, count }) {
+        let failure = match worker.ask(&Order::Round { load, seed, count }, PATIENCE + load.time()) {
             Ok(Answer::Round(figures)) => return Some(*figures),
             Ok(Answer::Failed { reason }) => reason,
             Ok(Answer::Started { .. }) => "a worker answered a question that was not asked".to_owned(),
@@ -225,12 +230,19 @@ impl Worker {
         Ok(Worker { process, orders, answers })
     }
 
-    fn ask(&mut self, order: &Order) -> Result<Answer> {
+    fn ask(&mut self, order: &Order, patience: Duration) -> Result<Answer> {
         let mut line = serde_json::to_string(order)?;
         line.push('\n');
         let orders = self.orders.as_mut().context("the worker was told to end")?;
         let asked = orders.write_all(line.as_bytes()).and_then(|()| orders.flush());
         line.clear();
+        // Its answer is one line, written at once: what can be read can be read to the end.
+        let mut waiting = [PollFd::new(self.answers.get_ref().as_fd(), PollFlags::POLLIN)];
+        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        if asked.is_ok() && poll(&mut waiting, patience).is_ok_and(|ready| ready == 0) {
+            self.process.kill()?;
+            bail!("its process was ended because it gave no answer: it hangs");
+        }
         let answered = self.answers.read_line(&mut line).unwrap_or(0);
         if asked.is_err() || answered == 0 {
             let status = self.process.wait()?;

@@ -14,7 +14,19 @@ use crate::measure::Latencies;
 use crate::plan::Plan;
 
 mod floor;
+#[cfg(feature = "peers")]
+mod fred;
+#[cfg(feature = "peers")]
+mod on_tokio;
 mod panpipe;
+#[cfg(feature = "peers")]
+mod redis_async;
+#[cfg(feature = "peers")]
+mod redis_standalone;
+#[cfg(feature = "peers")]
+mod redis_sync;
+#[cfg(feature = "peers")]
+mod rustis;
 
 /// What a contender is told before it starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -168,6 +180,32 @@ const ENTRIES: &[Entry] = &[
         about: "no client at all: bytes made beforehand, epoll through mio, replies counted",
         start: floor::start,
     },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs",
+        about: "redis-rs, blocking: a cluster pipeline per flush",
+        start: redis_sync::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs-async",
+        about: "redis-rs on tokio: a future per command, as its pipelines cannot span slots",
+        start: redis_async::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs-standalone",
+        about: "redis-rs, blocking, one connection to the first node: for standalone servers and the sink",
+        start: redis_standalone::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "fred",
+        about: "fred on tokio: a future per command, which it pipelines by itself",
+        start: fred::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry { name: "rustis", about: "rustis on tokio: a pipeline per flush", start: rustis::start },
 ];
 
 /// All that this build has.
