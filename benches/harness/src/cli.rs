@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,6 +11,7 @@ use crate::contender::{self, Flush};
 use crate::load::{Arrivals, Load};
 use crate::progress::Progress;
 use crate::race::{Outcome, Race};
+use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
@@ -28,7 +30,12 @@ enum Command {
     /// What can be chosen: workloads, targets and contenders.
     List,
     /// One workload on one target: every contender, in turn, round by round.
-    Run(Box<Run>),
+    Run {
+        #[command(flatten)]
+        run: Box<Run>,
+        #[command(flatten)]
+        show: Show,
+    },
     /// The same for several values of one parameter.
     Sweep {
         /// What differs from race to race.
@@ -39,6 +46,15 @@ enum Command {
         values: Vec<String>,
         #[command(flatten)]
         run: Box<Run>,
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Renders a stored document again.
+    Report {
+        /// A `report.json`.
+        file: PathBuf,
+        #[command(flatten)]
+        show: Show,
     },
     /// A flame graph of one contender, and where its processor time goes, stage by stage.
     Flame(Box<flame::Options>),
@@ -64,6 +80,49 @@ struct TableOptions {
     /// Where results and plots go.
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     out: PathBuf,
+}
+
+/// What is shown of outcomes.
+#[derive(Debug, Args)]
+struct Show {
+    /// The contender that ratios are taken against; without it the first one.
+    #[arg(long, value_name = "NAME")]
+    base: Option<String>,
+    /// Writes JSON, CSV, histograms, pictures and a page into this directory.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// All figures.
+    #[arg(long)]
+    wide: bool,
+    /// How each contender was set up.
+    #[arg(long)]
+    settings: bool,
+    /// The document instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    fn show(&self, document: &Document) -> Result<()> {
+        let base = self.base.as_deref();
+        document.check_base(base)?;
+        let mut text = match (self.json, self.wide) {
+            (true, _) => document.json()?,
+            (false, true) => report::wide(document, base),
+            (false, false) => report::table(document, base),
+        };
+        if self.settings && !self.json {
+            text.push_str(&report::settings(document));
+        }
+        // Whoever reads only the beginning, as `head` does, is no reason to panic.
+        let _reader_went_away = std::io::stdout().write_all(text.as_bytes());
+        if let Some(out) = &self.out {
+            for path in report::write_all(document, base, out)? {
+                eprintln!("wrote {}", path.display());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a race is made of.
@@ -224,11 +283,9 @@ pub(crate) fn run() -> Result<()> {
             list();
             Ok(())
         }
-        Command::Run(run) => {
-            let race = run.race()?;
-            races(&[race])
-        }
-        Command::Sweep { over, values, run } => races(&over.races(&run.race()?, &values)?),
+        Command::Run { run, show } => show.show(&races(&[run.race()?])?),
+        Command::Sweep { over, values, run, show } => show.show(&races(&over.races(&run.race()?, &values)?)?),
+        Command::Report { file, show } => show.show(&Document::read(&file)?),
         Command::Flame(options) => flame::run(&options),
         Command::Timeline(options) => timeline::run(&options),
         Command::Ab(options) => ab::run(&options),
@@ -238,19 +295,16 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn run_all(races: &[Race]) -> Result<Vec<Outcome>> {
+    report::begin();
     let progress = Progress::new(races.iter().map(Race::steps).sum());
     let outcomes = races.iter().map(|race| race.run(&progress)).collect();
     progress.finish();
     outcomes
 }
 
-/// Runs them all and shows what came of it.
-fn races(races: &[Race]) -> Result<()> {
-    let outcomes = run_all(races)?;
-    for outcome in &outcomes {
-        print!("{}", report::table::outcome(outcome));
-    }
-    Ok(())
+/// Runs them all.
+fn races(races: &[Race]) -> Result<Document> {
+    Document::new(run_all(races)?)
 }
 
 fn table(options: &TableOptions) -> Result<()> {
@@ -263,10 +317,9 @@ fn table(options: &TableOptions) -> Result<()> {
     }
     parts.retain(|part| options.only.is_empty() || options.only.iter().any(|name| name == part.name));
     let races: Vec<Race> = parts.into_iter().flat_map(|part| part.races).collect();
-    let outcomes = run_all(&races)?;
-    std::fs::create_dir_all(&options.out)
-        .with_context(|| format!("cannot make {}", options.out.display()))?;
-    let standing = standing::markdown(&standing::rows(&outcomes));
+    let document = Document::new(run_all(&races)?)?;
+    report::write_all(&document, None, &options.out)?;
+    let standing = standing::markdown(&standing::rows(&document.outcomes));
     print!("{standing}");
     let path = options.out.join("standing.md");
     std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))
