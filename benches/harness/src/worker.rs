@@ -141,3 +141,14 @@ fn round(contender: &mut dyn Contender, plan: &Plan, load: &Load, seed: u64, cou
         latencies: if recorded { latencies.encoded() } else { String::new() },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_from_before_the_protocol_had_a_number_is_number_zero() {
+        let answer: Answer = serde_json::from_str(r#"{"started":{"settings":[]}}"#).unwrap();
+        assert!(matches!(answer, Answer::Started { protocol: 0, .. }));
+    }
+}

@@ -60,7 +60,7 @@ fn verdict(compared: &Compared) -> String {
             format!("{name}: {percent:+.1} %, but so few rounds prove nothing; use --rounds 21\n")
         }
         Verdict::Open => format!(
-            "{name}: no difference stands out of the noise ({percent:+.1} %, by chance in {chance})\n"
+            "{name}: no difference stands out of the noise ({percent:+.1} %, by chance in {chance}); more --rounds see smaller ones\n"
         ),
         found => format!(
             "{name}: B is {} by {:.1} %, which stands out of the noise (by chance in {chance})\n",
