@@ -35,6 +35,8 @@ pub(super) fn draw(shown: &Shown, width: usize) -> String {
     text.push_str(
         "\nbar: > being sent, - waiting, # replies arriving; times in ms since the call of flush\n",
     );
+    text.push_str(TURNS);
+    text.push('\n');
     text
 }
 
