@@ -16,6 +16,7 @@ use crate::plan::Plan;
 mod blocking;
 mod floor;
 mod panpipe;
+mod redis_benchmark;
 
 /// What a contender is told before it starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -142,6 +143,11 @@ pub(crate) trait Contender {
         Ok(None)
     }
 
+    /// Whether it is another program. Then it is given a number of commands as a stream of them, never as batches.
+    fn runs_alone(&self) -> bool {
+        false
+    }
+
     /// What it counted itself.
     fn counters(&self) -> Option<Counters> {
         None
@@ -192,6 +198,11 @@ const ENTRIES: &[Entry] = &[
         name: "blocking-multiplexed",
         about: "blocking sockets, one thread: write to all nodes, then read from all",
         start: blocking::multiplexed,
+    },
+    Entry {
+        name: "redis-benchmark",
+        about: "the program that comes with Redis: neither routes by key nor keeps replies; SET and GET only",
+        start: redis_benchmark::start,
     },
 ];
 
