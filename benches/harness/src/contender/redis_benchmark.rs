@@ -121,8 +121,7 @@ impl RedisBenchmark {
         let flushes = commands.div_ceil(shape.in_flight()).max(1);
         let requests = flushes * shape.in_flight();
         let began = Instant::now();
-        let output =
-            self.command(test, requests, shape)?.output().context("redis-benchmark does not start")?;
+        let output = output_in_time(&mut self.command(test, requests, shape)?)?;
         let took = began.elapsed();
         check(test, &output)?;
         Ok((Done { flushes, commands: requests, errors: 0 }, took))
