@@ -36,6 +36,8 @@ pub(crate) enum Load {
     Batches { batches: u64 },
     /// Batches at this rate, for that long.
     Open { batches_per_s: f64, arrivals: Arrivals, time_ms: u64 },
+    /// An open loop at this share of what the contender itself achieved in its warm-up.
+    Share { share: f64, arrivals: Arrivals, time_ms: u64 },
     /// So many commands with a window.
     Stream { commands: u64, window: usize },
     /// So many batches in flight at once, for that long.
@@ -43,11 +45,32 @@ pub(crate) enum Load {
 }
 
 impl Load {
+    /// With a share turned into a rate.
+    pub(crate) fn at_most(self, batches_per_s_max: f64) -> Load {
+        match self {
+            Load::Share { share, arrivals, time_ms } => {
+                Load::Open { batches_per_s: share * batches_per_s_max, arrivals, time_ms }
+            }
+            other => other,
+        }
+    }
+
+    /// How long it lasts, where that is said.
+    pub(crate) fn time(&self) -> Duration {
+        match *self {
+            Load::Closed { time_ms }
+            | Load::Open { time_ms, .. }
+            | Load::Share { time_ms, .. }
+            | Load::Stress { time_ms, .. } => Duration::from_millis(time_ms),
+            Load::Batches { .. } | Load::Stream { .. } => Duration::ZERO,
+        }
+    }
+
     /// The name that reports use.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Load::Closed { .. } | Load::Batches { .. } => "closed loop",
-            Load::Open { .. } => "open loop",
+            Load::Open { .. } | Load::Share { .. } => "open loop",
             Load::Stream { .. } => "stream",
             Load::Stress { .. } => "stress",
         }
@@ -84,6 +107,7 @@ pub(crate) fn drive(
         Load::Open { batches_per_s, arrivals, time_ms } => {
             open(contender, plan, (batches_per_s, arrivals, seed), time(time_ms), latencies)
         }
+        Load::Share { .. } => bail!("a share of nothing: its maximum has not been measured"),
         Load::Stream { commands, window } => contender.stream(plan, commands, window),
         Load::Stress { lanes, time_ms } => match contender.stress(plan, lanes, time(time_ms), latencies)? {
             Some(done) => Ok(done),

@@ -4,9 +4,12 @@
 //! before anything is averaged. Invariant: while a round runs, no other contender of the race does anything.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::AsFd as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
 use crate::contender::{Flush, Setting, Setup};
@@ -57,6 +60,8 @@ pub(crate) struct Entrant {
 /// How much the counting rounds send.
 const COUNTED_COMMANDS: u64 = 50_000;
 const COUNTED_BATCHES_MAX: u64 = 500;
+/// A worker that has not answered for this long, beyond the time of its load, hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Race {
     /// Runs it.
@@ -117,6 +122,8 @@ impl Race {
 struct Lane {
     worker: Option<Worker>,
     entrant: Entrant,
+    /// What it achieved in its warm-up.
+    batches_per_s_max: f64,
 }
 
 impl Lane {
@@ -136,7 +143,7 @@ impl Lane {
                 workload: race.workload.clone(),
                 seed: race.seed,
             };
-            match worker.ask(&order)? {
+            match worker.ask(&order, PATIENCE)? {
                 Answer::Started { settings } => entrant.settings = settings,
                 Answer::Failed { reason } => bail!(reason),
                 Answer::Round(_) => bail!("a worker answered a question that was not asked"),
@@ -144,10 +151,10 @@ impl Lane {
             Ok(worker)
         });
         match worker {
-            Ok(worker) => Lane { worker: Some(worker), entrant },
+            Ok(worker) => Lane { worker: Some(worker), entrant, batches_per_s_max: 0.0 },
             Err(error) => {
                 entrant.failure = Some(format!("{error:#}"));
-                Lane { worker: None, entrant }
+                Lane { worker: None, entrant, batches_per_s_max: 0.0 }
             }
         }
     }
@@ -158,11 +165,16 @@ impl Lane {
             Load::Stress { lanes, .. } => Load::Stress { lanes, time_ms: race.warm_up_ms },
             _ => Load::Closed { time_ms: race.warm_up_ms },
         };
-        self.run(load, race.seed, false);
+        if let Some(figures) = self.run(load, race.seed, false) {
+            let batches = figures.flushes / race.workload.flushes_per_batch() as u64;
+            self.batches_per_s_max = batches as f64 / (figures.wall_ns as f64 / 1e9);
+        }
     }
 
     fn round(&mut self, race: &Race, round: usize) {
-        if let Some(figures) = self.run(race.load, race.seed.wrapping_add(round as u64), false) {
+        if let Some(figures) =
+            self.run(race.load.at_most(self.batches_per_s_max), race.seed.wrapping_add(round as u64), false)
+        {
             self.entrant.rounds.push(figures);
         }
     }
@@ -181,7 +193,7 @@ impl Lane {
     /// One order; a failure ends the contender's part.
     fn run(&mut self, load: Load, seed: u64, count: bool) -> Option<Figures> {
         let worker = self.worker.as_mut()?;
-        let failure = match worker.ask(&Order::Round { load, seed, count }) {
+        let failure = match worker.ask(&Order::Round { load, seed, count }, PATIENCE + load.time()) {
             Ok(Answer::Round(figures)) => return Some(*figures),
             Ok(Answer::Failed { reason }) => reason,
             Ok(Answer::Started { .. }) => "a worker answered a question that was not asked".to_owned(),
@@ -218,12 +230,19 @@ impl Worker {
         Ok(Worker { process, orders, answers })
     }
 
-    fn ask(&mut self, order: &Order) -> Result<Answer> {
+    fn ask(&mut self, order: &Order, patience: Duration) -> Result<Answer> {
         let mut line = serde_json::to_string(order)?;
         line.push('\n');
         let orders = self.orders.as_mut().context("the worker was told to end")?;
         let asked = orders.write_all(line.as_bytes()).and_then(|()| orders.flush());
         line.clear();
+        // Its answer is one line, written at once: what can be read can be read to the end.
+        let mut waiting = [PollFd::new(self.answers.get_ref().as_fd(), PollFlags::POLLIN)];
+        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        if asked.is_ok() && poll(&mut waiting, patience).is_ok_and(|ready| ready == 0) {
+            self.process.kill()?;
+            bail!("its process was ended because it gave no answer: it hangs");
+        }
         let answered = self.answers.read_line(&mut line).unwrap_or(0);
         if asked.is_err() || answered == 0 {
             let status = self.process.wait()?;

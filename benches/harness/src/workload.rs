@@ -45,6 +45,8 @@ struct Named {
     stream: bool,
 }
 
+/// What W7 sends to each node with a flush.
+pub(crate) const COMMANDS_PER_NODE: usize = 333;
 const YCSB_BATCH: usize = 100;
 const VALUE_BYTES: usize = 64;
 const KEYS: u32 = 10_000;
@@ -74,7 +76,12 @@ const WORKLOADS: [Named; 14] = [
     Named { stream: true, ..named("W5", "a stream of SETs, at most 1000 in flight", Mix::Set, 1000) },
     named("W6", "a lone GET at a time", Mix::Get, 1),
     named("W6-SET", "a lone SET at a time", Mix::Set, 1),
-    named("W7", "SET x 333 per node and flush; use with --nodes or `sweep nodes`", Mix::Set, 999),
+    named(
+        "W7",
+        "SET x 333 per node and flush; use with --nodes or `sweep nodes`",
+        Mix::Set,
+        3 * COMMANDS_PER_NODE,
+    ),
     ycsb("YCSB-A", "half reads, half updates, 100 per flush, zipf", 50, false),
     ycsb("YCSB-B", "95 % reads, 5 % updates, 100 per flush, zipf", 95, false),
     ycsb("YCSB-C", "reads only, 100 per flush, zipf", 100, false),

@@ -15,8 +15,23 @@ use crate::plan::Plan;
 
 mod blocking;
 mod floor;
+#[cfg(feature = "peers")]
+mod fred;
+#[cfg(feature = "peers")]
+mod on_tokio;
 mod panpipe;
+<<<<<<< HEAD
 mod redis_benchmark;
+=======
+#[cfg(feature = "peers")]
+mod redis_async;
+#[cfg(feature = "peers")]
+mod redis_standalone;
+#[cfg(feature = "peers")]
+mod redis_sync;
+#[cfg(feature = "peers")]
+mod rustis;
+>>>>>>> main
 
 /// What a contender is told before it starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -199,11 +214,40 @@ const ENTRIES: &[Entry] = &[
         about: "blocking sockets, one thread: write to all nodes, then read from all",
         start: blocking::multiplexed,
     },
+<<<<<<< HEAD
     Entry {
         name: "redis-benchmark",
         about: "the program that comes with Redis: neither routes by key nor keeps replies; SET and GET only",
         start: redis_benchmark::start,
     },
+=======
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs",
+        about: "redis-rs, blocking: a cluster pipeline per flush",
+        start: redis_sync::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs-async",
+        about: "redis-rs on tokio: a future per command, as its pipelines cannot span slots",
+        start: redis_async::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs-standalone",
+        about: "redis-rs, blocking, one connection to the first node: for standalone servers and the sink",
+        start: redis_standalone::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "fred",
+        about: "fred on tokio: a future per command, which it pipelines by itself",
+        start: fred::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry { name: "rustis", about: "rustis on tokio: a pipeline per flush", start: rustis::start },
+>>>>>>> main
 ];
 
 /// All that this build has.

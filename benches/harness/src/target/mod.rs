@@ -115,7 +115,8 @@ impl Target {
         let (nodes, keeps_values, running) = match spec.kind {
             Kind::Sink => {
                 let delay = Duration::from_micros(spec.delay_us);
-                let nodes = sink::start(spec.nodes, delay, value_bytes).context("the sink cannot start")?;
+                let nodes =
+                    sink::start(spec.nodes, cluster, delay, value_bytes).context("the sink cannot start")?;
                 (nodes, false, Running::Sink)
             }
             Kind::Model => {

@@ -9,25 +9,30 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::sink_replies::{Commands, Replies};
+use super::sink_replies::{Commands, Replies, Session};
 
 const INBOX_BYTES: usize = 256 << 10;
 
-/// Starts this many nodes on free ports of the loopback interface.
-pub(super) fn start(nodes: usize, delay: Duration, value_bytes: usize) -> std::io::Result<Vec<SocketAddr>> {
+/// Starts this many nodes on free ports of the loopback interface: a cluster, or one that belongs to none.
+pub(super) fn start(
+    nodes: usize,
+    cluster: bool,
+    delay: Duration,
+    value_bytes: usize,
+) -> std::io::Result<Vec<SocketAddr>> {
     let listeners: Vec<TcpListener> =
         (0..nodes).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-    let replies = Arc::new(Replies::new(&addresses, value_bytes));
+    let replies = Arc::new(Replies::new(&addresses, cluster, value_bytes));
     for (node, listener) in listeners.into_iter().enumerate() {
         let replies = Arc::clone(&replies);
         spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for (number, stream) in (1..).zip(listener.incoming().flatten()) {
                 let replies = Arc::clone(&replies);
                 let served = spawn(move || {
                     // A client that goes away is no failure of the sink.
-                    let _gone = serve(node, stream, &replies, delay);
+                    let _gone = serve(node, stream, (&replies, Session::new(number)), delay);
                 });
                 // Without a thread the connection is closed, which its client reports.
                 drop(served);
@@ -42,7 +47,12 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     thread::Builder::new().stack_size(128 << 10).spawn(work).map(drop)
 }
 
-fn serve(node: usize, mut stream: TcpStream, replies: &Replies, delay: Duration) -> std::io::Result<()> {
+fn serve(
+    node: usize,
+    mut stream: TcpStream,
+    (replies, mut session): (&Replies, Session),
+    delay: Duration,
+) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let late = if delay.is_zero() { None } else { Some(answer_late(stream.try_clone()?)?) };
     let mut inbox = vec![0; INBOX_BYTES];
@@ -59,7 +69,7 @@ fn serve(node: usize, mut stream: TcpStream, replies: &Replies, delay: Duration)
         held += n;
         let mut commands = Commands::new(&inbox[..held]);
         while let Some(command) = commands.next() {
-            replies.answer(node, &command, &mut outbox);
+            replies.answer(node, &command, &mut session, &mut outbox);
         }
         let consumed = commands.consumed();
         inbox.copy_within(consumed..held, 0);
