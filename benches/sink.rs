@@ -5,6 +5,7 @@
 //! cargo bench --bench sink                        every workload for two seconds
 //! cargo bench --bench sink -- set_1000 20         one workload for twenty seconds: for a profiler
 //! cargo bench --bench sink -- all 1 9             every workload for a second, in turn, nine times; the median and the best of each
+//! cargo bench --bench sink -- --test              one round of each workload: that it runs
 //! ```
 //!
 //! The workloads `floor_…` send the same bytes, made beforehand, and count what comes back: the physical floor of the machine at that
@@ -71,8 +72,10 @@ impl FromReply for Seen {
 fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let number = |at: usize, usual: u64| args.get(at).and_then(|text| text.parse().ok()).unwrap_or(usual);
-    let (seconds, turns) = (number(1, 2), number(2, 1));
-    let wanted = |name: &str| args.first().is_none_or(|wanted| wanted == name || wanted == "all");
+    let only_test = args.first().is_some_and(|arg| arg == "--test");
+    let (seconds, turns) = if only_test { (0, 1) } else { (number(1, 2), number(2, 1)) };
+    let wanted =
+        |name: &str| only_test || args.first().is_none_or(|wanted| wanted == name || wanted == "all");
     let chosen = || WORKLOADS.into_iter().filter(|(name, ..)| wanted(name));
     let mut lines: Vec<Vec<Line>> = chosen().map(|_| Vec::new()).collect();
     for _ in 0..turns {
@@ -107,7 +110,7 @@ struct Line {
 
 /// What is measured.
 trait Subject {
-    /// Works for that long; answers how many commands and rounds fitted in.
+    /// Works for that long, a round at least; answers how many commands and rounds fitted in.
     fn run(&mut self, time: Duration) -> Result<(u64, u64), Error>;
 
     /// Writes, reads and waits so far.
@@ -155,7 +158,7 @@ impl Subject for (Floor, u64) {
     fn run(&mut self, time: Duration) -> Result<(u64, u64), Error> {
         let began = Instant::now();
         let mut rounds = 0;
-        while began.elapsed() < time {
+        while rounds == 0 || began.elapsed() < time {
             self.0.round().map_err(|error| io(&error))?;
             rounds += 1;
         }
@@ -183,7 +186,7 @@ impl Subject for Load {
         if let Use::Stream(window) = self.way {
             self.submit(window)?;
         }
-        while began.elapsed() < time {
+        while rounds == 0 || began.elapsed() < time {
             commands += match self.way {
                 Use::Pipeline(size) => self.pipeline(size)?,
                 Use::Stream(_) => self.turn()?,

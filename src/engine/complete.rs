@@ -15,12 +15,20 @@ use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::resp::reply::ReplyRef;
 use crate::resp::scan::{Frame, FrameKind, Scan};
 
+/// Receive buffers kept for whoever reads next: one for a transport that reads one connection at a time.
+const RECV_SPARE_MAX: usize = 8;
+
 impl Engine {
     /// Lends the connection's receive buffer; give it back with `handle_received`, also when nothing came.
     pub fn lend_recv(&mut self, conn: ConnId) -> Option<RecvBuf> {
         let row = self.live(conn)?;
         let link = self.links.get_mut(usize::from(row))?;
         let mut recv = std::mem::take(&mut link.recv);
+        if recv.is_unmade()
+            && let Some(spare) = self.recv_spare.pop()
+        {
+            recv = spare;
+        }
         recv.prepare(link.recv_wanted);
         Some(recv)
     }
@@ -42,7 +50,11 @@ impl Engine {
         if let Some(link) =
             self.links.get_mut(usize::from(row)).filter(|link| link.generation == conn.generation)
         {
-            link.recv = recv;
+            if recv.is_spare() && self.recv_spare.len() < RECV_SPARE_MAX {
+                self.recv_spare.push(recv);
+            } else {
+                link.recv = recv;
+            }
             match consumed {
                 Ok(wanted) => link.recv_wanted = wanted,
                 Err(because) => self.lose(row, because, now),

@@ -110,6 +110,8 @@ pub struct Engine {
     nodes: NodeTable,
     /// By node row.
     links: Vec<Link>,
+    /// Receive buffers that no connection holds: with nothing in them, the last one used on top.
+    recv_spare: Vec<RecvBuf>,
     slots: SlotKnowledge,
     /// Nodes that own slots, ascending.
     primaries: Vec<u16>,
@@ -152,6 +154,7 @@ impl Engine {
         let mut engine = Engine {
             nodes: NodeTable::default(),
             links: Vec::new(),
+            recv_spare: Vec::new(),
             slots: SlotKnowledge::default(),
             primaries: Vec::new(),
             batches: Batches::default(),

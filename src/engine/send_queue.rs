@@ -21,8 +21,12 @@ use smallvec::SmallVec;
 
 use crate::resp::encode::WireBuf;
 
-/// Bytes of one encode buffer. Large enough that rotating it is rare, small enough to stay in the second-level cache.
-const CHUNK_BYTES: usize = 64 << 10;
+/// Bytes of the first encode buffer: a node that is only greeted, or gets a few commands per flush, holds no more.
+const CHUNK_BYTES_MIN: usize = 4 << 10;
+/// Twice as many each time that is too little, up to these. Large enough that rotating is rare, small enough to stay in the second-level
+/// cache.
+const DOUBLINGS_MAX: u8 = 4;
+const CHUNK_BYTES_MAX: usize = CHUNK_BYTES_MIN << DOUBLINGS_MAX;
 /// Shared arguments of at least this size become segments of their own instead of being copied.
 pub(crate) const SHARED_BYTES_MIN: usize = 16 << 10;
 /// Bytes that are zeroed at a time ahead of what is encoded.
@@ -43,6 +47,8 @@ pub(crate) struct SendQueue {
     filled: usize,
     /// The tail has the usual size: worth keeping when it is used up.
     tail_reusable: bool,
+    /// How often the usual size has doubled.
+    doublings: u8,
     /// Used-up encode buffers whose bytes are still in segments; they serve again once those are gone.
     retired: VecDeque<BytesMut>,
     base: u64,
@@ -86,7 +92,7 @@ impl SendQueue {
 
     /// Makes room so that a command of `len` bytes lies in one piece; larger ones lie in several.
     pub(crate) fn prepare(&mut self, len: usize) {
-        if self.tail.capacity() - self.filled < len && len <= CHUNK_BYTES {
+        if self.tail.capacity() - self.filled < len && len <= CHUNK_BYTES_MAX {
             self.rotate(len);
         }
     }
@@ -124,7 +130,7 @@ impl SendQueue {
         if self.segments.is_empty() && self.filled == 0 && self.tail_reusable {
             self.tail.clear();
             // Nothing depends on the answer: without room the next command rotates.
-            let _reclaimed = self.tail.try_reclaim(CHUNK_BYTES);
+            let _reclaimed = self.tail.try_reclaim(self.chunk_bytes());
         }
     }
 
@@ -133,29 +139,42 @@ impl SendQueue {
     fn rotate(&mut self, len: usize) {
         self.freeze_tail();
         self.tail.clear();
-        if len <= CHUNK_BYTES && self.tail_reusable && self.tail.try_reclaim(CHUNK_BYTES) {
+        let chunk_bytes = self.chunk_bytes();
+        if len <= chunk_bytes && self.tail_reusable && self.tail.try_reclaim(chunk_bytes) {
             return;
         }
         let used_up = std::mem::take(&mut self.tail);
-        if self.tail_reusable {
+        if self.tail_reusable && self.doublings < DOUBLINGS_MAX {
+            // One was too little. What has the old size goes when its bytes are acknowledged.
+            self.doublings += 1;
+            self.retired.clear();
+        } else if self.tail_reusable {
             // Its capacity may read 0 and its memory still be there to reclaim.
             self.retired.push_back(used_up);
         }
-        self.tail_reusable = len <= CHUNK_BYTES;
+        while self.chunk_bytes() < len && self.doublings < DOUBLINGS_MAX {
+            self.doublings += 1;
+        }
+        self.tail_reusable = len <= self.chunk_bytes();
         self.tail = if self.tail_reusable { self.reclaim() } else { BytesMut::with_capacity(len) };
     }
 
     /// A buffer of the usual size. The oldest used one is the first whose bytes are all acknowledged.
     fn reclaim(&mut self) -> BytesMut {
         if let Some(mut oldest) = self.retired.pop_front() {
-            if oldest.try_reclaim(CHUNK_BYTES) {
+            if oldest.try_reclaim(self.chunk_bytes()) {
                 return oldest;
             }
             if self.retired.len() < RETIRED_MAX {
                 self.retired.push_front(oldest);
             }
         }
-        BytesMut::with_capacity(CHUNK_BYTES)
+        BytesMut::with_capacity(self.chunk_bytes())
+    }
+
+    /// The usual size of an encode buffer.
+    fn chunk_bytes(&self) -> usize {
+        CHUNK_BYTES_MIN << self.doublings
     }
 
     fn freeze_tail(&mut self) {
@@ -262,7 +281,8 @@ impl SendQueue {
     /// Starts over with nothing but these runs of whole commands, unsent and uncopied; each comes with whether it was flushed before
     /// (those come first).
     pub(crate) fn rebuild(&mut self, runs: Vec<(CommandBytes, bool)>) {
-        *self = SendQueue { retired: std::mem::take(&mut self.retired), ..SendQueue::default() };
+        let (retired, doublings) = (std::mem::take(&mut self.retired), self.doublings);
+        *self = SendQueue { retired, doublings, ..SendQueue::default() };
         self.append_runs(runs);
     }
 
