@@ -20,6 +20,9 @@ mod fred;
 #[cfg(feature = "peers")]
 mod on_tokio;
 mod panpipe;
+<<<<<<< HEAD
+mod redis_benchmark;
+=======
 #[cfg(feature = "peers")]
 mod redis_async;
 #[cfg(feature = "peers")]
@@ -28,6 +31,7 @@ mod redis_standalone;
 mod redis_sync;
 #[cfg(feature = "peers")]
 mod rustis;
+>>>>>>> main
 
 /// What a contender is told before it starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -154,6 +158,11 @@ pub(crate) trait Contender {
         Ok(None)
     }
 
+    /// Whether it is another program. Then it is given a number of commands as a stream of them, never as batches.
+    fn runs_alone(&self) -> bool {
+        false
+    }
+
     /// What it counted itself.
     fn counters(&self) -> Option<Counters> {
         None
@@ -205,6 +214,13 @@ const ENTRIES: &[Entry] = &[
         about: "blocking sockets, one thread: write to all nodes, then read from all",
         start: blocking::multiplexed,
     },
+<<<<<<< HEAD
+    Entry {
+        name: "redis-benchmark",
+        about: "the program that comes with Redis: neither routes by key nor keeps replies; SET and GET only",
+        start: redis_benchmark::start,
+    },
+=======
     #[cfg(feature = "peers")]
     Entry {
         name: "redis-rs",
@@ -231,6 +247,7 @@ const ENTRIES: &[Entry] = &[
     },
     #[cfg(feature = "peers")]
     Entry { name: "rustis", about: "rustis on tokio: a pipeline per flush", start: rustis::start },
+>>>>>>> main
 ];
 
 /// All that this build has.
