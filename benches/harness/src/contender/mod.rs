@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::Latencies;
 use crate::plan::Plan;
 
+mod blocking;
 mod floor;
 #[cfg(feature = "peers")]
 mod fred;
@@ -178,7 +179,31 @@ const ENTRIES: &[Entry] = &[
     Entry {
         name: "floor",
         about: "no client at all: bytes made beforehand, epoll through mio, replies counted",
-        start: floor::start,
+        start: floor::prebuilt,
+    },
+    Entry {
+        name: "floor-full",
+        about: "no client library, but its least work: slot, owner, encoding, scanning; epoll through mio",
+        start: floor::full,
+    },
+    #[cfg(target_os = "linux")]
+    Entry { name: "floor-ring", about: "floor over io_uring", start: floor::prebuilt_ring },
+    #[cfg(target_os = "linux")]
+    Entry { name: "floor-full-ring", about: "floor-full over io_uring", start: floor::full_ring },
+    Entry {
+        name: "blocking-sequential",
+        about: "blocking sockets, one node after the other",
+        start: blocking::sequential,
+    },
+    Entry {
+        name: "blocking-threads",
+        about: "blocking sockets, a thread per node, woken for each flush",
+        start: blocking::threads,
+    },
+    Entry {
+        name: "blocking-multiplexed",
+        about: "blocking sockets, one thread: write to all nodes, then read from all",
+        start: blocking::multiplexed,
     },
     #[cfg(feature = "peers")]
     Entry {
