@@ -15,7 +15,7 @@ use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{report, standing, suite, worker, workload};
+use crate::{ab, flame, report, standing, suite, timeline, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -49,6 +49,12 @@ enum Command {
         #[command(flatten)]
         show: Show,
     },
+    /// A flame graph of one contender, and where its processor time goes, stage by stage.
+    Flame(Box<flame::Options>),
+    /// A picture of one flush: what happened at which node when.
+    Timeline(Box<timeline::Options>),
+    /// Two revisions of the library against each other, round by round.
+    Ab(Box<ab::Options>),
     /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
     Table(TableOptions),
     /// A contender's own process; started by the others.
@@ -257,6 +263,7 @@ impl Run {
             flush_policy: Flush::Explicit,
             seed: self.seed,
             count: !self.no_count,
+            programs: std::collections::BTreeMap::new(),
         })
     }
 }
@@ -274,6 +281,9 @@ pub(crate) fn run() -> Result<()> {
         Command::Run(run) => run.show.show(&races(&[run.race()?])?),
         Command::Sweep { over, values, run } => run.show.show(&races(&over.races(&run.race()?, &values)?)?),
         Command::Report { file, show } => show.show(&Document::read(&file)?),
+        Command::Flame(options) => flame::run(&options),
+        Command::Timeline(options) => timeline::run(&options),
+        Command::Ab(options) => ab::run(&options),
         Command::Table(options) => table(&options),
         Command::Worker => worker::serve(),
     }
