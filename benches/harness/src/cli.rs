@@ -15,7 +15,7 @@ use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{report, standing, suite, worker, workload};
+use crate::{ab, flame, report, standing, suite, timeline, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -30,12 +30,7 @@ enum Command {
     /// What can be chosen: workloads, targets and contenders.
     List,
     /// One workload on one target: every contender, in turn, round by round.
-    Run {
-        #[command(flatten)]
-        run: Box<Run>,
-        #[command(flatten)]
-        show: Show,
-    },
+    Run(Box<Run>),
     /// The same for several values of one parameter.
     Sweep {
         /// What differs from race to race.
@@ -46,8 +41,6 @@ enum Command {
         values: Vec<String>,
         #[command(flatten)]
         run: Box<Run>,
-        #[command(flatten)]
-        show: Show,
     },
     /// Renders a stored document again.
     Report {
@@ -56,6 +49,12 @@ enum Command {
         #[command(flatten)]
         show: Show,
     },
+    /// A flame graph of one contender, and where its processor time goes, stage by stage.
+    Flame(Box<flame::Options>),
+    /// A picture of one flush: what happened at which node when.
+    Timeline(Box<timeline::Options>),
+    /// Two revisions of the library against each other, round by round.
+    Ab(Box<ab::Options>),
     /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
     Table(TableOptions),
     /// A contender's own process; started by the others.
@@ -183,6 +182,8 @@ pub(crate) struct Run {
     /// Leave out the rounds that count allocations and system calls.
     #[arg(long)]
     no_count: bool,
+    #[command(flatten)]
+    show: Show,
 }
 
 /// `2000`, or `50%`.
@@ -262,6 +263,7 @@ impl Run {
             flush_policy: Flush::Explicit,
             seed: self.seed,
             count: !self.no_count,
+            programs: std::collections::BTreeMap::new(),
         })
     }
 }
@@ -276,9 +278,12 @@ pub(crate) fn run() -> Result<()> {
             list();
             Ok(())
         }
-        Command::Run { run, show } => show.show(&races(&[run.race()?])?),
-        Command::Sweep { over, values, run, show } => show.show(&races(&over.races(&run.race()?, &values)?)?),
+        Command::Run(run) => run.show.show(&races(&[run.race()?])?),
+        Command::Sweep { over, values, run } => run.show.show(&races(&over.races(&run.race()?, &values)?)?),
         Command::Report { file, show } => show.show(&Document::read(&file)?),
+        Command::Flame(options) => flame::run(&options),
+        Command::Timeline(options) => timeline::run(&options),
+        Command::Ab(options) => ab::run(&options),
         Command::Table(options) => table(&options),
         Command::Worker => worker::serve(),
     }
@@ -334,5 +339,17 @@ fn list() {
     println!("\ncontenders (--contenders)");
     for entry in contender::all() {
         println!("  {:<20}{}", entry.name, entry.about);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_one() {
+        Cli::command().debug_assert();
     }
 }

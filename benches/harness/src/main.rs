@@ -1,7 +1,10 @@
 //! The benchmark harness of panpipe: see `README.md` beside it, or `--help`.
 
+mod ab;
+mod cargo;
 mod cli;
 mod contender;
+mod flame;
 mod keys;
 mod load;
 mod measure;
@@ -11,11 +14,13 @@ mod prepare;
 mod progress;
 mod race;
 mod report;
+mod scene;
 mod standing;
 mod suite;
 mod sweep;
 mod syscalls;
 mod target;
+mod timeline;
 mod worker;
 mod workload;
 

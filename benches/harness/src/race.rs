@@ -3,8 +3,10 @@
 //! Rounds are interleaved so that whatever else the machine does meets all contenders alike, and figures are compared within a round
 //! before anything is averaged. Invariant: while a round runs, no other contender of the race does anything.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use crate::load::Load;
 use crate::progress::Progress;
 use crate::syscalls::{self, Calls};
 use crate::target::{Spec, Target};
-use crate::worker::{Answer, Figures, Order};
+use crate::worker::{Answer, Figures, Order, PROTOCOL};
 use crate::workload::Workload;
 
 /// Everything a race needs to know.
@@ -34,6 +36,9 @@ pub(crate) struct Race {
     pub(crate) seed: u64,
     /// Whether allocations and system calls are counted in an extra round.
     pub(crate) count: bool,
+    /// Builds of this harness other than the one that runs, by label: the contender `panpipe@A` is `panpipe` in the build `A`.
+    #[serde(skip)]
+    pub(crate) programs: BTreeMap<String, PathBuf>,
 }
 
 /// What came of it.
@@ -107,6 +112,25 @@ impl Race {
         (self.rounds * self.contenders.len()) as u64
     }
 
+    /// The load of a warm-up.
+    pub(crate) fn warm_up(&self) -> Load {
+        match self.load {
+            Load::Stream { window, .. } => Load::Stream { commands: COUNTED_COMMANDS, window },
+            Load::Stress { lanes, .. } => Load::Stress { lanes, time_ms: self.warm_up_ms },
+            _ => Load::Closed { time_ms: self.warm_up_ms },
+        }
+    }
+
+    /// A contender's name and the program that runs it.
+    fn program<'a>(&self, name: &'a str) -> Result<(&'a str, PathBuf)> {
+        if let Some((contender, label)) = name.split_once('@')
+            && let Some(program) = self.programs.get(label)
+        {
+            return Ok((contender, program.clone()));
+        }
+        Ok((name, std::env::current_exe().context("this program's own file cannot be found")?))
+    }
+
     /// The load of a counting round: a number of batches that is the same for everyone.
     fn counted(&self) -> Load {
         let batch = self.workload.batch as u64 * self.workload.flushes_per_batch() as u64;
@@ -136,19 +160,9 @@ impl Lane {
             calls: None,
             failure: None,
         };
-        let worker = Worker::start().and_then(|mut worker| {
-            let order = Order::Start {
-                contender: name.to_owned(),
-                setup: setup.clone(),
-                workload: race.workload.clone(),
-                seed: race.seed,
-            };
-            match worker.ask(&order, PATIENCE)? {
-                Answer::Started { settings } => entrant.settings = settings,
-                Answer::Failed { reason } => bail!(reason),
-                Answer::Round(_) => bail!("a worker answered a question that was not asked"),
-            }
-            Ok(worker)
+        let worker = Worker::start(name, race, setup).map(|(worker, settings)| {
+            entrant.settings = settings;
+            worker
         });
         match worker {
             Ok(worker) => Lane { worker: Some(worker), entrant, batches_per_s_max: 0.0 },
@@ -160,12 +174,7 @@ impl Lane {
     }
 
     fn warm_up(&mut self, race: &Race) {
-        let load = match race.load {
-            Load::Stream { window, .. } => Load::Stream { commands: COUNTED_COMMANDS, window },
-            Load::Stress { lanes, .. } => Load::Stress { lanes, time_ms: race.warm_up_ms },
-            _ => Load::Closed { time_ms: race.warm_up_ms },
-        };
-        if let Some(figures) = self.run(load, race.seed, false) {
+        if let Some(figures) = self.run(race.warm_up(), race.seed, false) {
             let batches = figures.flushes / race.workload.flushes_per_batch() as u64;
             self.batches_per_s_max = batches as f64 / (figures.wall_ns as f64 / 1e9);
         }
@@ -183,7 +192,7 @@ impl Lane {
         if let Some(figures) = self.run(race.counted(), race.seed, true) {
             self.entrant.counted = Some(figures);
         }
-        let Some(pid) = self.worker.as_ref().map(|worker| worker.process.id()) else { return };
+        let Some(pid) = self.worker.as_ref().map(|worker| worker.id()) else { return };
         let Some(tracer) = syscalls::Tracer::attach(pid) else { return };
         if let Some(figures) = self.run(race.counted(), race.seed, false) {
             self.entrant.calls = tracer.finish(figures.flushes, figures.commands);
@@ -193,10 +202,8 @@ impl Lane {
     /// One order; a failure ends the contender's part.
     fn run(&mut self, load: Load, seed: u64, count: bool) -> Option<Figures> {
         let worker = self.worker.as_mut()?;
-        let failure = match worker.ask(&Order::Round { load, seed, count }, PATIENCE + load.time()) {
-            Ok(Answer::Round(figures)) => return Some(*figures),
-            Ok(Answer::Failed { reason }) => reason,
-            Ok(Answer::Started { .. }) => "a worker answered a question that was not asked".to_owned(),
+        let failure = match worker.round(load, seed, count) {
+            Ok(figures) => return Some(figures),
             Err(error) => format!("{error:#}"),
         };
         self.entrant.failure = Some(failure);
@@ -210,24 +217,61 @@ impl Lane {
 }
 
 /// A child process that runs a contender.
-struct Worker {
+pub(crate) struct Worker {
     process: Child,
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Worker {
-    fn start() -> Result<Worker> {
-        let program = std::env::current_exe().context("this program's own file cannot be found")?;
-        let mut process = Command::new(program)
+    /// Starts the contender of this name and lets it connect.
+    ///
+    /// # Errors
+    /// Where it cannot, or its program is another version of the harness that cannot be talked to.
+    pub(crate) fn start(name: &str, race: &Race, setup: &Setup) -> Result<(Worker, Vec<Setting>)> {
+        let (contender, program) = race.program(name)?;
+        let mut process = Command::new(&program)
             .arg("worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("a worker cannot be started")?;
+            .with_context(|| format!("a worker cannot be started: {}", program.display()))?;
         let (orders, answers) = (process.stdin.take(), process.stdout.take());
         let answers = BufReader::new(answers.context("a worker has no output")?);
-        Ok(Worker { process, orders, answers })
+        let mut worker = Worker { process, orders, answers };
+        let order = Order::Start {
+            protocol: PROTOCOL,
+            contender: contender.to_owned(),
+            setup: setup.clone(),
+            workload: race.workload.clone(),
+            seed: race.seed,
+        };
+        match worker.ask(&order, PATIENCE)? {
+            Answer::Started { protocol: PROTOCOL, settings } => Ok((worker, settings)),
+            Answer::Started { protocol, .. } => bail!(
+                "its program speaks version {protocol} of the workers' protocol, and this one version {PROTOCOL}; \
+                 build the revision's library under the present harness instead (--harness-from WORK)"
+            ),
+            Answer::Failed { reason } => bail!(reason),
+            Answer::Round(_) => bail!("a worker answered a question that was not asked"),
+        }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// One round.
+    ///
+    /// # Errors
+    /// Where the contender fails.
+    pub(crate) fn round(&mut self, load: Load, seed: u64, count: bool) -> Result<Figures> {
+        match self.ask(&Order::Round { load, seed, count }, PATIENCE + load.time())? {
+            Answer::Round(figures) => Ok(*figures),
+            Answer::Failed { reason } => bail!(reason),
+            Answer::Started { .. } => bail!("a worker answered a question that was not asked"),
+        }
     }
 
     fn ask(&mut self, order: &Order, patience: Duration) -> Result<Answer> {

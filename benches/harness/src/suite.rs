@@ -81,6 +81,7 @@ impl Builder {
             flush_policy: Flush::Explicit,
             seed: 1,
             count: true,
+            programs: std::collections::BTreeMap::new(),
         })
     }
 

@@ -12,12 +12,24 @@ use crate::measure::{self, Latencies, Used, alloc};
 use crate::plan::Plan;
 use crate::workload::Workload;
 
+/// The version of what is asked and answered here. Raised with every change that a worker built from another revision of this file
+/// would misunderstand: `ab` has workers of two revisions.
+pub(crate) const PROTOCOL: u32 = 1;
+
 /// What a worker is asked.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     /// Connect. The first order, once.
-    Start { contender: String, setup: Setup, workload: Workload, seed: u64 },
+    Start {
+        /// [`PROTOCOL`]; 0 of a harness that was before it had a number.
+        #[serde(default)]
+        protocol: u32,
+        contender: String,
+        setup: Setup,
+        workload: Workload,
+        seed: u64,
+    },
     /// One round. With `count` allocations are counted and times mean little.
     Round { load: Load, seed: u64, count: bool },
 }
@@ -26,9 +38,15 @@ pub(crate) enum Order {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    Started { settings: Vec<Setting> },
+    Started {
+        #[serde(default)]
+        protocol: u32,
+        settings: Vec<Setting>,
+    },
     Round(Box<Figures>),
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }
 
 /// Everything measured in one round of one contender.
@@ -61,14 +79,22 @@ pub(crate) fn serve() -> Result<()> {
     let mut lines = std::io::stdin().lock().lines();
     let Some(first) = lines.next() else { return Ok(()) };
     let order: Order = serde_json::from_str(&first?).context("a worker was given no order")?;
-    let Order::Start { contender, setup, workload, seed } = order else { bail!("a worker starts first") };
+    let Order::Start { protocol, contender, setup, workload, seed } = order else {
+        bail!("a worker starts first")
+    };
+    if protocol != PROTOCOL {
+        let reason = format!(
+            "it was asked in version {protocol} of the workers' protocol and speaks version {PROTOCOL}"
+        );
+        return answer(&Answer::Failed { reason });
+    }
     let plan = Plan::new(&workload, seed);
     let started = contender::named(&contender).and_then(|entry| (entry.start)(&setup, &plan));
     let mut contender = match started {
         Ok(contender) => contender,
         Err(error) => return answer(&Answer::Failed { reason: format!("{error:#}") }),
     };
-    answer(&Answer::Started { settings: contender.settings() })?;
+    answer(&Answer::Started { protocol: PROTOCOL, settings: contender.settings() })?;
     for line in lines {
         let order: Order = serde_json::from_str(&line?).context("a worker was given no order")?;
         let Order::Round { load, seed, count } = order else { bail!("a worker starts once") };

@@ -85,6 +85,7 @@ pub(crate) fn race(contenders: &[Entrant]) -> Race {
         flush_policy: Flush::Explicit,
         seed: 1,
         count: true,
+        programs: std::collections::BTreeMap::new(),
     }
 }
 
