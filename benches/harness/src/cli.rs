@@ -30,12 +30,7 @@ enum Command {
     /// What can be chosen: workloads, targets and contenders.
     List,
     /// One workload on one target: every contender, in turn, round by round.
-    Run {
-        #[command(flatten)]
-        run: Box<Run>,
-        #[command(flatten)]
-        show: Show,
-    },
+    Run(Box<Run>),
     /// The same for several values of one parameter.
     Sweep {
         /// What differs from race to race.
@@ -46,8 +41,6 @@ enum Command {
         values: Vec<String>,
         #[command(flatten)]
         run: Box<Run>,
-        #[command(flatten)]
-        show: Show,
     },
     /// Renders a stored document again.
     Report {
@@ -189,6 +182,8 @@ pub(crate) struct Run {
     /// Leave out the rounds that count allocations and system calls.
     #[arg(long)]
     no_count: bool,
+    #[command(flatten)]
+    show: Show,
 }
 
 /// `2000`, or `50%`.
@@ -283,8 +278,8 @@ pub(crate) fn run() -> Result<()> {
             list();
             Ok(())
         }
-        Command::Run { run, show } => show.show(&races(&[run.race()?])?),
-        Command::Sweep { over, values, run, show } => show.show(&races(&over.races(&run.race()?, &values)?)?),
+        Command::Run(run) => run.show.show(&races(&[run.race()?])?),
+        Command::Sweep { over, values, run } => run.show.show(&races(&over.races(&run.race()?, &values)?)?),
         Command::Report { file, show } => show.show(&Document::read(&file)?),
         Command::Flame(options) => flame::run(&options),
         Command::Timeline(options) => timeline::run(&options),
@@ -344,5 +339,17 @@ fn list() {
     println!("\ncontenders (--contenders)");
     for entry in contender::all() {
         println!("  {:<20}{}", entry.name, entry.about);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_one() {
+        Cli::command().debug_assert();
     }
 }

@@ -99,6 +99,10 @@ pub(crate) fn drive(
             Some(done) => Ok(done),
             None => closed(contender, plan, time(time_ms), latencies),
         },
+        Load::Batches { batches } if contender.runs_alone() => {
+            let batch = plan.flushes.first().map_or(1, Vec::len);
+            contender.stream(plan, batches * batch as u64, batch)
+        }
         Load::Batches { batches } => batch_after_batch(contender, plan, batches),
         Load::Open { batches_per_s, arrivals, time_ms } => {
             open(contender, plan, (batches_per_s, arrivals, seed), time(time_ms), latencies)

@@ -22,6 +22,7 @@ mod on_tokio;
 mod panpipe;
 #[cfg(feature = "peers")]
 mod redis_async;
+mod redis_benchmark;
 #[cfg(feature = "peers")]
 mod redis_standalone;
 #[cfg(feature = "peers")]
@@ -154,6 +155,11 @@ pub(crate) trait Contender {
         Ok(None)
     }
 
+    /// Whether it is another program. Then it is given a number of commands as a stream of them, never as batches.
+    fn runs_alone(&self) -> bool {
+        false
+    }
+
     /// What it counted itself.
     fn counters(&self) -> Option<Counters> {
         None
@@ -204,6 +210,11 @@ const ENTRIES: &[Entry] = &[
         name: "blocking-multiplexed",
         about: "blocking sockets, one thread: write to all nodes, then read from all",
         start: blocking::multiplexed,
+    },
+    Entry {
+        name: "redis-benchmark",
+        about: "the program that comes with Redis: neither routes by key nor keeps replies; SET and GET only",
+        start: redis_benchmark::start,
     },
     #[cfg(feature = "peers")]
     Entry {

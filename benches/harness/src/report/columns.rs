@@ -31,7 +31,7 @@ pub(crate) const MAIN: &[Column] = &[
     column("ratio", "CPU", "processor time against the base, taken in each round", |s| {
         s.cpu_ratio.map_or_else(|| MISSING.to_owned(), |ratio| super::format::ratio(ratio.middle))
     }),
-    column("rate", "Mcmd/s", "million commands answered per second", |s| middle(s.throughput, 1e6)),
+    column("rate", "kcmd/s", "thousand commands answered per second", |s| middle(s.throughput, 1e3)),
     column("p50", "µs", "half of the batches were answered within this time", |s| latency(s, |q| q.p50)),
     column("p99", "µs", "99 % of the batches were", |s| latency(s, |q| q.p99)),
     column("p99.9", "µs", "99.9 % of the batches were", |s| latency(s, |q| q.p99_9)),
@@ -77,7 +77,9 @@ pub(crate) const MORE: &[(&str, &[Column])] = &[
     (
         "throughput, waiting and memory",
         &[
-            column("throughput", "cmd/s", "commands answered per second", |s| spread(s.throughput)),
+            column("rate", "kcmd/s", "thousand commands answered per second", |s| {
+                spread(s.throughput.map(|rate| rate.divided(1e3)))
+            }),
             column(
                 "voluntary",
                 "switches/1000",
@@ -120,12 +122,7 @@ fn latency(summary: &Summary<'_>, which: fn(Quantiles) -> Spread) -> String {
 }
 
 fn quantile(summary: &Summary<'_>, which: fn(Quantiles) -> Spread) -> String {
-    let micros = summary.latency.map(which).map(|nanos| Spread {
-        middle: nanos.middle / MICROS,
-        min: nanos.min / MICROS,
-        max: nanos.max / MICROS,
-    });
-    spread(micros)
+    spread(summary.latency.map(which).map(|nanos| nanos.divided(MICROS)))
 }
 
 /// A figure of system calls; the mark says that it is strace's.
@@ -152,7 +149,7 @@ mod tests {
     fn every_figure_has_its_column() {
         let document = sample::document();
         let summaries = summaries(&document.outcomes[0], None);
-        let expected = ["245 (240–250)", "1.17", "1.00", "100.0", "149", "150", "9.00", "2.00", "3.00", "0"];
+        let expected = ["245 (240–250)", "1.17", "1000", "100.0", "149", "150", "9.00", "2.00", "3.00", "0"];
         let shown = cells(&summaries[1]);
         assert_eq!(shown.len(), expected.len());
         assert_eq!([&shown[0], &shown[1], &shown[2]], [expected[0], expected[1], expected[2]]);

@@ -3,7 +3,7 @@
 use crate::contender::Flush;
 use crate::load::{Arrivals, Load};
 use crate::race::{Outcome, Race};
-use crate::workload::{self, Mix};
+use crate::workload::{self, Mix, Workload};
 
 /// `W1 on sink, 3 nodes`: short enough for a heading.
 pub(crate) fn title(race: &Race) -> String {
@@ -31,9 +31,14 @@ pub(crate) fn load(load: &Load) -> String {
 
 /// Everything else that says what was compared: load, batch, values, keys and what differs from the usual.
 pub(crate) fn particulars(race: &Race) -> String {
+    parts(race).join(" · ")
+}
+
+fn parts(race: &Race) -> Vec<String> {
     let workload = &race.workload;
     let mut parts = vec![load(&race.load)];
-    parts.push(format!("{} commands per flush", workload.batch));
+    let commands = if workload.batch == 1 { "command" } else { "commands" };
+    parts.push(format!("{} {commands} per flush", workload.batch));
     if !matches!(workload.mix, Mix::RateLimiter) {
         parts.push(format!("values of {} bytes", workload.value_bytes));
     }
@@ -44,7 +49,17 @@ pub(crate) fn particulars(race: &Race) -> String {
     if race.flush_policy != Flush::Explicit {
         parts.push(format!("flush policy {}", policy(race.flush_policy)));
     }
-    parts.join(" · ")
+    parts
+}
+
+/// The title, and what tells an outcome apart from others of the same title.
+pub(crate) fn heading(outcomes: &[Outcome], outcome: &Outcome) -> String {
+    let title = title(&outcome.race);
+    let same: Vec<Vec<String>> =
+        outcomes.iter().map(|o| &o.race).filter(|race| self::title(race) == title).map(parts).collect();
+    let mut own = parts(&outcome.race);
+    own.retain(|part| !same.iter().all(|other| other.contains(part)));
+    if own.is_empty() { title } else { format!("{title}: {}", own.join(", ")) }
 }
 
 /// What was repeated how often.
@@ -61,23 +76,21 @@ pub(crate) fn rounds(race: &Race) -> String {
     format!("{} {rounds}{time}, interleaved; warm-up {} ms; seed {}", race.rounds, race.warm_up_ms, race.seed)
 }
 
-/// What the workload is, where it is one of ours.
+/// What the workload is, where it is one of ours, unchanged.
 pub(crate) fn about(race: &Race) -> &'static str {
-    workload::all().find(|(name, _)| *name == race.workload.name).map_or("", |(_, about)| about)
+    let unchanged = Workload::named(&race.workload.name).is_ok_and(|usual| usual == race.workload);
+    let found = workload::all().find(|(name, _)| unchanged && *name == race.workload.name);
+    found.map_or("", |(_, about)| about)
 }
 
-/// The name of a contender's part in logs: `workload/target/contender`, with the batch, value or load where another outcome has the
-/// same workload and target. Without the characters that end a tag.
+/// The name of a contender's part in logs: `workload/target/contender`, and what tells the outcome apart from others. Without the
+/// characters that end a tag.
 pub(crate) fn tag(outcomes: &[Outcome], outcome: &Outcome, contender: &str) -> String {
-    let same = |other: &&Outcome| {
-        other.race.workload.name == outcome.race.workload.name && other.race.target == outcome.race.target
-    };
-    let mut workload = outcome.race.workload.name.clone();
-    if outcomes.iter().filter(same).count() > 1 {
-        workload = format!("{workload}({})", particulars(&outcome.race));
-    }
-    let tag = format!("{workload}/{}/{contender}", outcome.race.target);
-    tag.replace(", ", "+").replace(" · ", "+").replace([',', ' ', '\n', '\r', '\t'], "_")
+    let (title, heading) = (title(&outcome.race), heading(outcomes, outcome));
+    let apart = heading.strip_prefix(&title).map_or("", |apart| apart.trim_start_matches(": "));
+    let apart = if apart.is_empty() { String::new() } else { format!("({apart})") };
+    let tag = format!("{}{apart}/{}/{contender}", outcome.race.workload.name, outcome.race.target);
+    tag.replace(", ", "+").replace([',', ' ', '\n', '\r', '\t'], "_")
 }
 
 pub(crate) fn policy(flush: Flush) -> String {
@@ -115,6 +128,8 @@ mod tests {
         let single = sample::document().outcomes;
         assert_eq!(tag(&single, &single[0], "a b"), "W1/sink+3_nodes/a_b");
         let outcomes = sample::sweep(&[10, 100]).outcomes;
+        assert_eq!(heading(&outcomes, &outcomes[1]), "W1 on sink, 3 nodes: 100 commands per flush");
+        assert_eq!(tag(&outcomes, &outcomes[0], "x"), "W1(10_commands_per_flush)/sink+3_nodes/x");
         let tags = [tag(&outcomes, &outcomes[0], "x"), tag(&outcomes, &outcomes[1], "x")];
         assert_ne!(tags[0], tags[1]);
         assert!(tags.iter().all(|tag| hdrhistogram::serialization::interval_log::Tag::new(tag).is_some()));

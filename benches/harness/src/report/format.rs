@@ -35,9 +35,9 @@ pub(crate) fn middle(spread: Option<Spread>, by: f64) -> String {
     optional(spread.map(|spread| spread.middle / by))
 }
 
-/// A ratio: two digits after the point, fewer where it is large.
+/// A ratio: two digits after the point, fewer where it is large, more where it is small.
 pub(crate) fn ratio(value: f64) -> String {
-    if value < 99.95 { format!("{value:.2}") } else { number(value) }
+    if (0.0995..99.95).contains(&value) { format!("{value:.2}") } else { number(value) }
 }
 
 /// A ratio and how it differed from round to round.
@@ -91,6 +91,7 @@ mod tests {
         assert_eq!(spread(Some(Spread { middle: 5.0, min: 4.0, max: 7.5 })), "5.00 (4.00–7.50)");
         assert_eq!(spread(Some(Spread { middle: 5.0, min: 5.0, max: 5.001 })), "5.00");
         assert_eq!(ratio_spread(Some(Spread { middle: 1.0, min: 1.0, max: 1.0 })), "1.00");
+        assert_eq!([0.0164, 0.25, 12.345].map(ratio), ["0.016", "0.25", "12.35"]);
         assert_eq!(ratio_spread(Some(Spread { middle: 123.4, min: 90.0, max: 130.0 })), "123 (90.00–130)");
     }
 

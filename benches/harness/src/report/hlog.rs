@@ -24,6 +24,7 @@ pub(crate) fn log(document: &Document) -> Result<Vec<u8>> {
     let failed = |error: &dyn std::fmt::Display| anyhow::anyhow!("a histogram cannot be written: {error}");
     let (mut log, mut serializer) = (Vec::new(), V2DeflateSerializer::new());
     let mut writer = IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.3]")
         .add_comment(&format!("[panpipe-bench, {}; latencies of batches in nanoseconds]", document.made_at))
         .with_max_value_divisor(MAX_DIVISOR)
         .begin_log_with(&mut log, &mut serializer)?;

@@ -67,7 +67,8 @@ pub(crate) fn page(document: &Document, base: Option<&str>, pictures: &Pictures)
         page.sweep(at, sweep, base, plots);
     }
     for ((at, outcome), plots) in document.outcomes.iter().enumerate().zip(&pictures.outcomes) {
-        page.outcome(at, outcome, base, plots);
+        let heading = describe::heading(&document.outcomes, outcome);
+        page.outcome((at, &heading), outcome, base, plots);
     }
     page.settings(document);
     page.explanation(base);
@@ -123,7 +124,8 @@ impl Page {
             self.line(&format!("<li><a href=\"#sweep-{at}\">{}</a></li>", escaped(&sweep.title())));
         }
         for (at, outcome) in document.outcomes.iter().enumerate() {
-            let (title, more) = (describe::title(&outcome.race), describe::particulars(&outcome.race));
+            let more = describe::particulars(&outcome.race);
+            let title = describe::heading(&document.outcomes, outcome);
             let (title, more) = (escaped(&title), escaped(&more));
             self.line(&format!(
                 "<li><a href=\"#race-{at}\">{title}</a> <span class=\"quiet\">{more}</span></li>"
@@ -145,9 +147,10 @@ impl Page {
         self.line("<section>");
         self.heading(&format!("sweep-{at}"), &sweep.title());
         self.line(
-            "<p class=\"quiet\">Processor time per command in nanoseconds, and its ratio to the base.</p>",
+            "<p class=\"quiet\">Processor time per command in nanoseconds, and its ratio to the base; ! where a contender \
+             failed before the end.</p>",
         );
-        self.line("<div class=\"table\"><table>\n<thead><tr>");
+        self.line("<div class=\"table\"><table class=\"sweep\">\n<thead><tr>");
         self.line(&format!("<th>{}</th>", escaped(sweep.axis.name())));
         let names = sweep.contenders();
         for name in &names {
@@ -158,14 +161,15 @@ impl Page {
             let summaries = summaries(point, base);
             let mut row = format!("<tr><th>{}</th>", escaped(&sweep.label(point)));
             for name in &names {
-                let cell = found(&summaries, name).map_or_else(
-                    || MISSING.to_owned(),
-                    |summary| {
-                        let times =
-                            summary.cpu_ratio.map_or_else(|| MISSING.to_owned(), |of| ratio(of.middle));
-                        format!("{} <span class=\"ratio\">{times}</span>", sweep_cell(summary))
-                    },
-                );
+                let cell = match found(&summaries, name) {
+                    Some(summary) => {
+                        let times = summary.cpu_ratio.map_or_else(String::new, |of| {
+                            format!(" <span class=\"ratio\">{}</span>", ratio(of.middle))
+                        });
+                        sweep_cell(summary) + &times
+                    }
+                    None => MISSING.to_owned(),
+                };
                 // Figures and fixed words: nothing to be escaped.
                 let _ = write!(row, "<td>{cell}</td>");
             }
@@ -176,10 +180,16 @@ impl Page {
         self.line("</section>");
     }
 
-    fn outcome(&mut self, at: usize, outcome: &Outcome, base: Option<&str>, plots: &[Plot]) {
+    fn outcome(
+        &mut self,
+        (at, heading): (usize, &str),
+        outcome: &Outcome,
+        base: Option<&str>,
+        plots: &[Plot],
+    ) {
         let (race, summaries) = (&outcome.race, summaries(outcome, base));
         self.line("<section>");
-        self.heading(&format!("race-{at}"), &describe::title(race));
+        self.heading(&format!("race-{at}"), heading);
         let about = describe::about(race);
         if !about.is_empty() {
             self.line(&format!("<p>{}</p>", escaped(about)));

@@ -29,6 +29,11 @@ impl Spread {
             if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 };
         Some(Spread { middle, min, max })
     }
+
+    /// In another unit.
+    pub(crate) fn divided(self, by: f64) -> Spread {
+        Spread { middle: self.middle / by, min: self.min / by, max: self.max / by }
+    }
 }
 
 /// Nanoseconds below which a share of the batches were answered.

@@ -107,28 +107,44 @@ fn contenders(columns: &[Column], summaries: &[Summary<'_>]) -> String {
         let cells = columns.iter().map(|column| (column.cell)(summary));
         table.add_row(std::iter::once(summary.entrant.contender.clone()).chain(cells));
     }
-    aligned(table)
+    aligned(&table)
 }
 
-/// First column to the left, numbers to the right. Where it is too wide, the first column is broken.
-fn aligned(mut table: Table) -> String {
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    for (at, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, GAP));
-        if at > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-            column.set_constraint(ColumnConstraint::ContentWidth);
+/// First column to the left, numbers to the right. Where it is too wide the gaps shrink first, and then names are broken.
+fn aligned(table: &Table) -> String {
+    let lines = |gap: u16, arrangement: ContentArrangement| {
+        let mut table = table.clone();
+        table.load_style(NOTHING).set_content_arrangement(arrangement).set_width(WIDTH + gap);
+        for (at, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, gap));
+            if at > 0 {
+                column.set_cell_alignment(CellAlignment::Right);
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
+        table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<String>>()
+    };
+    let mut shown = lines(GAP, ContentArrangement::Disabled);
+    let fits = |lines: &[String]| lines.iter().all(|line| line.chars().count() <= usize::from(WIDTH));
+    if !fits(&shown) {
+        shown = lines(1, ContentArrangement::Disabled);
     }
-    table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+    if !fits(&shown) {
+        shown = lines(1, ContentArrangement::Dynamic);
+    }
+    shown.iter().fold(String::new(), |text, line| text + line + "\n")
 }
 
 fn sweep_tables(document: &Document, base: Option<&str>) -> String {
     let mut text = String::new();
     for sweep in sweeps(&document.outcomes) {
-        let _ = writeln!(text, "\n{}\nCPU ns/cmd, and its ratio to the base\n", sweep.title());
+        let _ = writeln!(
+            text,
+            "\n{}\nCPU ns/cmd, and its ratio to the base; ! where it failed before the end",
+            sweep.title()
+        );
         for part in parts(&sweep) {
-            text.push_str(&aligned(sweep_table(&sweep, part, base)));
+            let _ = write!(text, "\n{}", aligned(&sweep_table(&sweep, part, base)));
         }
     }
     text
@@ -173,7 +189,7 @@ fn sweep_table(sweep: &Sweep<'_>, names: Vec<&str>, base: Option<&str>) -> Table
 pub(crate) fn sweep_cell(summary: &Summary<'_>) -> String {
     match (summary.cpu, &summary.entrant.failure) {
         (None, Some(_)) => "failed".to_owned(),
-        (Some(_), Some(_)) => format!("{}!", middle(summary.cpu, 1.0)),
+        (Some(_), Some(_)) => format!("!{}", middle(summary.cpu, 1.0)),
         _ => middle(summary.cpu, 1.0),
     }
 }

@@ -149,6 +149,11 @@ impl Replies {
             (b"CLUSTER", b"INFO") => {
                 out.extend_from_slice(text(&cluster_info(self.ids.len()), session).as_bytes())
             }
+            // redis-benchmark asks what the server saves; so the answer's name is the question's.
+            (b"CONFIG", b"GET") => {
+                let asked = String::from_utf8_lossy(command.args[1]);
+                out.extend_from_slice(format!("*2\r\n{}{}", bulk(&asked), bulk("")).as_bytes());
+            }
             (b"INFO", _) => out.extend_from_slice(text(&info(self.mode), session).as_bytes()),
             (b"COMMAND", _) => out.extend_from_slice(commands().as_bytes()),
             (b"CLIENT", b"ID") => out.extend_from_slice(format!(":{}\r\n", session.id).as_bytes()),

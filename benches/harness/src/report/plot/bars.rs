@@ -11,7 +11,7 @@ use super::theme::{self, PIXEL, SMALL_PX, TEXT_PX, TITLE_PX};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-const WIDTH: i32 = 880 * PIXEL;
+const WIDTH: i32 = 1020 * PIXEL;
 const TOP: i32 = 66 * PIXEL;
 const BOTTOM: i32 = 50 * PIXEL;
 const ROW: i32 = 30 * PIXEL;
@@ -114,7 +114,7 @@ fn draw_bar(
             ))?;
         }
     }
-    let times = summary.cpu_ratio.map_or_else(String::new, |of| format!("  {} ×", ratio(of.middle)));
+    let times = summary.cpu_ratio.map_or_else(String::new, |of| format!(" · {} ×", ratio(of.middle)));
     let mark = if summary.entrant.failure.is_some() { " !" } else { "" };
     let figures = format!("{}{times}{mark}", number(cpu.middle));
     let text = theme::letters(SMALL_PX, theme::text(), false).pos(behind);
@@ -126,11 +126,11 @@ fn draw_texts(root: &Area<'_>, title: &str, (left, height): (i32, i32)) -> Resul
     let (corner, top) = (Pos::new(HPos::Left, VPos::Top), 10 * PIXEL);
     let style = theme::letters(TITLE_PX, theme::text(), true).pos(corner);
     let letters = (f64::from(WIDTH / PIXEL - 24) / (TITLE_PX * 0.58)) as usize;
-    root.draw(&Text::new(theme::shortened(title, letters), (12 * PIXEL, top), style))?;
+    root.draw(&Text::new(theme::shortened(title, letters), (8 * PIXEL, top), style))?;
     let quiet = theme::letters(SMALL_PX, theme::quiet(), false);
     let below = top + 26 * PIXEL;
     let about = "full: user mode, pale: kernel; line: lowest and highest round; figures: median and ratio to the base";
-    root.draw(&Text::new(about, (12 * PIXEL, below), quiet.pos(corner)))?;
+    root.draw(&Text::new(about, (8 * PIXEL, below), quiet.pos(corner)))?;
     let name = "processor time per command, ns";
     let place = ((left + WIDTH - 120 * PIXEL) / 2, height - 8 * PIXEL);
     root.draw(&Text::new(name, place, quiet.pos(Pos::new(HPos::Center, VPos::Bottom))))?;

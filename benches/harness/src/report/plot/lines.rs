@@ -30,7 +30,7 @@ pub(crate) struct Line {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-const WIDTH: i32 = 880 * PIXEL;
+const WIDTH: i32 = 1020 * PIXEL;
 const HEIGHT: i32 = 420 * PIXEL;
 const LEFT: i32 = 64 * PIXEL;
 const TOP: i32 = 66 * PIXEL;
@@ -106,11 +106,11 @@ impl Lines {
         let title = theme::letters(TITLE_PX, theme::text(), true).pos(left);
         let letters = (f64::from(WIDTH / PIXEL - 24) / (TITLE_PX * 0.58)) as usize;
         let shown = theme::shortened(&self.title, letters);
-        root.draw(&Text::new(shown, (12 * PIXEL, top), title))?;
+        root.draw(&Text::new(shown, (8 * PIXEL, top), title))?;
         let quiet = theme::letters(SMALL_PX, theme::quiet(), false);
         let scale = |scale: &Scale| if scale.is_logarithmic() { ", logarithmic" } else { "" };
         let y_name = format!("{}{}", self.y_name, scale(&self.y));
-        root.draw(&Text::new(y_name, (12 * PIXEL, top + 26 * PIXEL), quiet.pos(left)))?;
+        root.draw(&Text::new(y_name, (8 * PIXEL, top + 26 * PIXEL), quiet.pos(left)))?;
         let x_name = format!("{}{}", self.x_name, scale(&self.x));
         let middle = (LEFT, WIDTH - right);
         let place = ((middle.0 + middle.1) / 2, height - 12 * PIXEL);

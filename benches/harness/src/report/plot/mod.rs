@@ -35,14 +35,14 @@ const CURVE_POINTS: f64 = 60.0;
 /// None that is known: they are drawn into memory.
 pub(crate) fn of_outcome(document: &Document, number: usize, base: Option<&str>) -> Result<Vec<Plot>> {
     let outcome = &document.outcomes[number];
-    let title = describe::title(&outcome.race);
+    let title = describe::heading(&document.outcomes, outcome);
     let name = |what: &str| format!("{:02}-{}-{what}", number + 1, slug(&title));
     let (names, summaries) = (document.contenders(), summaries(outcome, base));
     let placed = summaries.iter().map(|summary| (place(&names, &summary.entrant.contender), summary));
     let mut plots = Vec::new();
-    let bars = Bars { title: format!("{title}: processor time"), summaries: placed.collect() };
+    let bars = Bars { title: format!("{title} – processor time"), summaries: placed.collect() };
     plots.extend(bars.svg()?.map(|svg| Plot { name: name("cpu"), svg }));
-    if let Some(curves) = curves(outcome, &names, format!("{title}: latency of a batch")) {
+    if let Some(curves) = curves(outcome, &names, format!("{title} – latency of a batch")) {
         plots.push(Plot { name: name("latency"), svg: curves.svg()? });
     }
     Ok(plots)
