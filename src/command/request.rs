@@ -127,7 +127,8 @@ impl<'a> Request<'a> {
         self.head_len(self.args_len()) + args
     }
 
-    /// A size that the command does not exceed on the wire, found without counting digits. Good below 100 KB only.
+    /// Room that is enough for `write_plain`, found without counting digits: the command does not exceed it on the wire. Good below
+    /// 100 KB only.
     #[inline(always)]
     pub(crate) fn wire_bound(&self) -> usize {
         const ARRAY_HEADER_MAX: usize = 8;
@@ -135,7 +136,7 @@ impl<'a> Request<'a> {
             Args::Borrowed(args) => args.iter().map(Arg::wire_bound).sum(),
             Args::Encoded(words) => words.body.len(),
         };
-        ARRAY_HEADER_MAX + encode::word_bound(self.name.len()) + args
+        ARRAY_HEADER_MAX + encode::word_bound(self.name.len()) + args + encode::SLACK_BYTES
     }
 
     /// Appends the command in its wire form.
@@ -148,7 +149,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// As `write`, into room of at least `wire_bound`; answers how much of it the command took.
+    /// As `write`, into room of at least `wire_bound`; answers how much of it the command took. What is behind that has no
+    /// meaning.
     #[inline(always)]
     pub(crate) fn write_plain(&self, room: &mut [u8]) -> usize {
         let bound = room.len();

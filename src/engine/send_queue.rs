@@ -41,7 +41,7 @@ pub(crate) type CommandBytes = SmallVec<[Bytes; 1]>;
 pub(crate) struct SendQueue {
     /// Frozen bytes; the first byte of the first segment is at position `base`.
     segments: VecDeque<Bytes>,
-    /// Being encoded; its first byte follows the last segment. Zeroed some way ahead of `filled`.
+    /// Being encoded; its first byte follows the last segment. Longer than `filled`: there is room ahead that was zeroed once.
     tail: BytesMut,
     /// Bytes of the tail that have been encoded.
     filled: usize,
@@ -97,7 +97,7 @@ impl SendQueue {
         }
     }
 
-    /// Lends room for a whole command at the end, in one piece and zeroed; `fill` then says how much of it the encoder took. One look at
+    /// Lends room for a whole command at the end, in one piece and holding anything; `fill` then says how much of it the encoder took. One look at
     /// the buffer's capacity where appending takes one for each part. Only for commands below `SHARED_BYTES_MIN`, none of whose arguments
     /// can be a segment of its own.
     #[inline(always)]

@@ -121,7 +121,10 @@ impl Engine {
     /// window, no argument to share. Nearly every command; `false` says nothing and has done nothing: `place` decides.
     #[inline(always)]
     fn queue_plain(&mut self, request: &Request<'_>, batch: u32, index: u32, slot: u16) -> bool {
-        let Some(row) = self.slots.owner(slot).filter(|_| !self.fences.is_fenced(slot)) else { return false };
+        if self.fences.is_fenced(slot) {
+            return false;
+        }
+        let Some(row) = self.slots.owner(slot) else { return false };
         let Some(link) = self.links.get_mut(usize::from(row)) else { return false };
         let bound = request.wire_bound();
         let limits = &self.config.limits;

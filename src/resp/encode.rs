@@ -78,38 +78,73 @@ impl WireBuf for &mut [u8] {
     }
 }
 
-/// The start of a command: [`put_array_header`] and the first word, into room that is enough; answers what is left of it. Room that is handed
-/// on like this stays in registers, where room that is appended to by reference lives in memory.
-#[inline(always)]
-pub(crate) fn fill_head<'r>(room: &'r mut [u8], elements: usize, name: &[u8]) -> &'r mut [u8] {
-    if elements > 9 || name.len() > 9 {
-        return fill_long_head(room, elements, name);
+/// What is asked for beside the bound of a command, so that moves of a fixed size may write more than they are for: what comes next is
+/// written over it.
+pub(crate) const SLACK_BYTES: usize = HEAD_BYTES;
+
+/// What the start of a plain command may touch: two headers, a name and a line end.
+const HEAD_BYTES: usize = 32;
+/// What a word of a plain command may touch beside its payload.
+const BESIDE_PAYLOAD_BYTES: usize = 16;
+
+/// `$len\r\n` for short words, first byte lowest; the highest byte says how many bytes that is.
+static HEADERS: [u64; 1000] = headers();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, which refuses an index out of bounds"
+)]
+#[expect(clippy::arithmetic_side_effects, reason = "evaluated by the compiler, which refuses an overflow")]
+const fn headers() -> [u64; 1000] {
+    let mut rows = [0; 1000];
+    let mut len = 0;
+    while len < rows.len() {
+        let [hundreds, tens, ones] = [digit(len / 100), digit(len / 10), digit(len)];
+        rows[len] = u64::from_le_bytes(match len {
+            0..10 => [b'$', ones, b'\r', b'\n', 0, 0, 0, 4],
+            10..100 => [b'$', tens, ones, b'\r', b'\n', 0, 0, 5],
+            _ => [b'$', hundreds, tens, ones, b'\r', b'\n', 0, 6],
+        });
+        len += 1;
     }
-    let header = [b'*', digit(elements), b'\r', b'\n', b'$', digit(name.len()), b'\r', b'\n'];
-    fill_short_word(room, header, name)
+    rows
 }
 
-/// As [`put_bulk`], into room of at least [`word_bound`]; answers what is left of it.
+/// The start of a command: [`put_array_header`] and the first word, into room that is enough and has [`SLACK_BYTES`] beside; answers what
+/// is left of it. Room that is handed on like this stays in registers, where room that is appended to by reference lives in memory.
+#[inline(always)]
+pub(crate) fn fill_head<'r>(room: &'r mut [u8], elements: usize, name: &[u8]) -> &'r mut [u8] {
+    if elements > 9 || name.len() > 9 || room.len() < HEAD_BYTES {
+        return fill_long_head(room, elements, name);
+    }
+    // Both headers in one store.
+    let headers =
+        u64::from_le_bytes(*b"*0\r\n$0\r\n") | ((elements as u64) << 8) | ((name.len() as u64) << 40);
+    fill_padded(room, headers.to_le_bytes(), 8, name)
+}
+
+/// As [`put_bulk`], into room of at least [`word_bound`] and [`SLACK_BYTES`]; answers what is left of it.
 #[inline(always)]
 pub(crate) fn fill_word<'r>(room: &'r mut [u8], payload: &[u8]) -> &'r mut [u8] {
-    let len = payload.len();
-    match len {
-        0..=9 => fill_short_word(room, [b'$', digit(len), b'\r', b'\n'], payload),
-        10..=99 => fill_short_word(room, [b'$', digit(len / 10), digit(len), b'\r', b'\n'], payload),
+    match HEADERS.get(payload.len()) {
+        Some(header) if room.len() >= payload.len().wrapping_add(BESIDE_PAYLOAD_BYTES) => {
+            fill_padded(room, header.to_le_bytes(), (header >> 56) as usize & 0xf, payload)
+        }
         _ => fill_long_word(room, payload),
     }
 }
 
+/// A header of which `header_len` bytes count, a short payload and a line end.
 #[inline(always)]
-fn fill_short_word<'r, const N: usize>(room: &'r mut [u8], header: [u8; N], payload: &[u8]) -> &'r mut [u8] {
-    let (word, rest) = room.split_at_mut(N.wrapping_add(payload.len()).wrapping_add(2));
-    if let Some((first, word)) = word.split_first_chunk_mut()
-        && let Some((middle, last)) = word.split_last_chunk_mut()
-    {
-        *first = header;
-        copy(payload, middle);
-        *last = *b"\r\n";
+fn fill_padded<'r>(room: &'r mut [u8], header: [u8; 8], header_len: usize, payload: &[u8]) -> &'r mut [u8] {
+    if let Some(first) = room.get_mut(..8) {
+        first.copy_from_slice(&header);
     }
+    let (_, room) = room.split_at_mut(header_len);
+    let (middle, room) = room.split_at_mut(payload.len());
+    copy(payload, middle);
+    let (line_end, rest) = room.split_at_mut(2);
+    line_end.copy_from_slice(b"\r\n");
     rest
 }
 
@@ -130,12 +165,13 @@ fn fill_long_word<'r>(mut room: &'r mut [u8], payload: &[u8]) -> &'r mut [u8] {
 #[inline(always)]
 fn copy(from: &[u8], to: &mut [u8]) {
     match from.len() {
-        2..=3 => copy_ends::<2>(from, to),
-        4..=7 => copy_ends::<4>(from, to),
-        8..=16 => copy_ends::<8>(from, to),
-        17..=32 => copy_ends::<16>(from, to),
-        33..=64 => copy_ends::<32>(from, to),
-        _ => to.copy_from_slice(from),
+        65.. => to.copy_from_slice(from),
+        33.. => copy_ends::<32>(from, to),
+        17.. => copy_ends::<16>(from, to),
+        8.. => copy_ends::<8>(from, to),
+        4.. => copy_ends::<4>(from, to),
+        2.. => copy_ends::<2>(from, to),
+        _ => copy_ends::<1>(from, to),
     }
 }
 
@@ -266,7 +302,7 @@ fn put_long_header(out: &mut impl WireBuf, tag: u8, n: usize) {
 
 /// The last decimal digit of `n`.
 #[inline]
-fn digit(n: usize) -> u8 {
+const fn digit(n: usize) -> u8 {
     b'0'.wrapping_add((n % 10) as u8)
 }
 
@@ -368,14 +404,15 @@ mod tests {
 
     #[test]
     fn room_is_filled_as_buffers_are_appended_to() {
-        for len in (0..130).chain([999, 1000, 12_345]) {
+        for len in (0..130).chain([255, 256, 998, 999, 1000, 1001, 12_345]) {
             let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
             for elements in [1, 9, 10, 1234] {
                 let mut appended = Vec::new();
                 put_array_header(&mut appended, elements);
                 put_bulk(&mut appended, &payload);
                 put_bulk(&mut appended, &payload);
-                let mut room = vec![0; 8 + 2 * word_bound(len)];
+                // What was in the room before must not show.
+                let mut room = vec![0xee; 8 + 2 * word_bound(len) + SLACK_BYTES];
                 let bound = room.len();
                 let left = fill_word(fill_head(&mut room, elements, &payload), &payload).len();
                 assert_eq!(room[..bound - left], appended, "{len} {elements}");

@@ -144,3 +144,44 @@ fn parts_are_the_commands_one_would_write() {
     }
     assert!(splits > 200);
 }
+
+/// Lengths around which the ways to copy a word and to write its header change.
+const EDGES: [usize; 15] = [0, 1, 3, 7, 8, 9, 15, 16, 17, 32, 64, 99, 128, 999, 16 << 10];
+
+#[test]
+fn plain_writing_agrees_with_appending() {
+    let mut random = Random(3);
+    let length = |random: &mut Random| match random.below(4) {
+        0 => random.below(200),
+        _ => (EDGES[random.below(EDGES.len())] + random.below(3)).saturating_sub(1),
+    };
+    for _ in 0..4000 {
+        let name = "N".repeat(length(&mut random));
+        let count = [0, 1, 2, 3, 7, 8, 9, 12, 120][random.below(9)];
+        let owned: Vec<Bytes> =
+            (0..count).map(|_| (0..length(&mut random)).map(|_| random.next() as u8).collect()).collect();
+        let borrowed = owned.iter().map(|bytes| match random.below(4) {
+            0 => random_number(&mut random),
+            1 => Arg::Shared(bytes),
+            _ => Arg::Bytes(bytes),
+        });
+        let borrowed: Vec<Arg<'_>> = borrowed.collect();
+        let request = Request::new(&name, Keys::FIRST, &borrowed);
+        let mut body = Vec::new();
+        let mut ends = Vec::new();
+        for arg in &borrowed {
+            arg.write(&mut body);
+            ends.push(body.len() as u32);
+        }
+        let words = Words { body: &body, ends: &ends };
+        for request in [request, Request { args: Args::Encoded(words), ..request }] {
+            let mut appended = Vec::new();
+            request.write(&mut appended);
+            // What was in the room before must not show.
+            let mut room = vec![random.next() as u8; request.wire_bound()];
+            let len = request.write_plain(&mut room);
+            assert!(room[..len] == appended, "{request:?}");
+            assert!(len + encode::SLACK_BYTES <= room.len(), "the slack is no part of the bound");
+        }
+    }
+}
