@@ -20,7 +20,7 @@ use crate::config::{Config, Endpoint, Resolver, TcpOptions};
 use crate::engine::{ConnId, Engine, Timestamp};
 use crate::transport::alarm::Alarm;
 use crate::transport::socket::{open_socket, write};
-use crate::transport::{Transport, TransportStats};
+use crate::transport::{Need, Transport, TransportStats};
 
 /// Most bytes read from one node before the others get their turn.
 const READ_QUANTUM_BYTES: usize = 1 << 20;
@@ -349,7 +349,7 @@ impl Transport for Mio {
         self.push(conn, engine, now);
     }
 
-    fn wait(&mut self, timeout: Option<Duration>, engine: &mut Engine) -> io::Result<usize> {
+    fn wait(&mut self, timeout: Option<Duration>, _need: Need, engine: &mut Engine) -> io::Result<usize> {
         let timeout = if self.has_leftovers() { Some(Duration::ZERO) } else { timeout };
         self.poll_spinning(timeout)?;
         let now = self.now();
