@@ -65,7 +65,7 @@ impl Commands {
     fn kind(self, number: usize) -> Kind {
         match self {
             Commands::Only(kind) => kind,
-            Commands::Mixed if number % 2 == 0 => Kind::Get,
+            Commands::Mixed if number.is_multiple_of(2) => Kind::Get,
             Commands::Mixed => Kind::Set,
         }
     }
