@@ -4,9 +4,11 @@
 //! cargo bench --bench count                       allocations and bytes per command, all workloads
 //! cargo bench --bench count -- times [name…]      the best of many short runs, in nanoseconds per item: steady on a noisy machine
 //! cargo bench --bench count -- list               the names of the workloads
+//! cargo bench --bench count -- --test             one round of each workload: that it runs
 //! cargo bench --bench count -- scan_ok 200        200 rounds of one workload and nothing else: for an instruction counter
-//! benches/instructions                            instructions per command, all workloads
 //! ```
+//!
+//! `cargo run -p panpipe-gates` runs the last form under counters and compares; see benches/gates/README.md.
 
 mod peer;
 
@@ -28,14 +30,18 @@ const ROUNDS_OF_A_RUN: usize = 20;
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => allocations(),
+        [] => allocations(ROUNDS),
         ["times", ..] => times(&args[1..]),
         ["list"] => names().for_each(|name| println!("{name}")),
+        ["--test"] => allocations(1),
         [name, rounds] if names().any(|known| known == name) => match rounds.parse() {
-            Ok(rounds) => println!("items {}", run(name, rounds).0),
+            Ok(rounds) => {
+                let (items, seen) = run(name, rounds);
+                println!("items {items}\nallocations {}", seen.count);
+            }
             Err(error) => fail(&format!("{rounds} is no number of rounds: {error}")),
         },
-        _ => fail("say nothing, `times`, `list`, or a workload and a number of rounds"),
+        _ => fail("say nothing, `times`, `list`, `--test`, or a workload and a number of rounds"),
     }
 }
 
@@ -86,13 +92,13 @@ fn times(wanted: &[String]) {
     }
 }
 
-fn allocations() {
+fn allocations(rounds: u64) {
     println!(
         "{:<26}{:>12}{:>14}{:>20}{:>18}",
         "workload", "items", "allocations", "allocations/item", "bytes/item"
     );
     for name in names() {
-        let (items, seen) = run(name, ROUNDS);
+        let (items, seen) = run(name, rounds);
         let per_item = |number: u64| number as f64 / items as f64;
         println!(
             "{name:<26}{items:>12}{:>14}{:>20.4}{:>18.2}",

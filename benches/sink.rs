@@ -5,6 +5,7 @@
 //! cargo bench --bench sink                        every workload for two seconds
 //! cargo bench --bench sink -- set_1000 20         one workload for twenty seconds: for a profiler
 //! cargo bench --bench sink -- all 1 9             every workload for a second, in turn, nine times; the median and the best of each
+//! cargo bench --bench sink -- --test              one round of each workload: that it runs
 //! cargo bench --bench sink -- set_10,get_10000    any size of flush; also mixed_20 (half of each), stream_get_50
 //!     --url redis://127.0.0.1:7000                a real cluster instead (not for the floor)
 //!     --nodes 12                                  so many peers instead of three
@@ -129,8 +130,9 @@ fn main() -> Result<(), Error> {
         spin_us: option("--spin-us").and_then(|spin| spin.parse().ok()),
     };
     let number = |at: usize, usual: u64| args.get(at).and_then(|text| text.parse().ok()).unwrap_or(usual);
-    let (seconds, turns) = (number(1, 2), number(2, 1));
-    let names = args.first().filter(|name| *name != "all").map_or(WORKLOADS, String::as_str);
+    let only_test = args.first().is_some_and(|arg| arg == "--test");
+    let (seconds, turns) = if only_test { (0, 1) } else { (number(1, 2), number(2, 1)) };
+    let names = args.first().filter(|name| *name != "all" && !only_test).map_or(WORKLOADS, String::as_str);
     let mut chosen = Vec::new();
     for name in names.split(',') {
         let workload = workload(name).ok_or_else(|| Error::config(format!("no workload {name}")))?;
@@ -200,17 +202,20 @@ trait Subject {
     fn calls(&self) -> [u64; 3];
 }
 
-/// Works for that long; answers how many commands there were.
+/// Works for that long, a round at least; answers how many commands there were.
 fn work(subject: &mut dyn Subject, time: Duration, took_ns: &mut Vec<u64>) -> Result<u64, Error> {
     let began = Instant::now();
     let (mut commands, mut last) = (0, Duration::ZERO);
     took_ns.clear();
     subject.begin()?;
-    while last < time {
+    loop {
         commands += subject.round()?;
         let now = began.elapsed();
         took_ns.push((now - last).as_nanos() as u64);
         last = now;
+        if last >= time {
+            break;
+        }
     }
     subject.end()?;
     Ok(commands)

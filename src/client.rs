@@ -167,6 +167,10 @@ impl<T: Transport> Client<T> {
 
     /// Carries out what the engine asks for.
     pub(crate) fn pump(&mut self) {
+        if self.engine.has_actions() {
+            // A dial's time runs from now, not from when the burst began that asked for it.
+            self.end_burst();
+        }
         loop {
             while let Some(action) = self.engine.poll_action() {
                 match action {
@@ -185,6 +189,7 @@ impl<T: Transport> Client<T> {
 
     /// One iteration: everything that can be sent is sent, then it waits for something to happen, at most until `limit`.
     pub(crate) fn step(&mut self, limit: Option<Timestamp>, need: Need) -> Result<usize> {
+        self.end_burst();
         self.pump();
         let due = self.engine.poll_timeout().into_iter().chain(limit).min();
         let timeout = due.map(|due| due.since(self.transport.now()));
@@ -214,6 +219,10 @@ impl<T: Transport> Client<T> {
     /// Queues a command; its result arrives with `user_data` in [`Client::next_completion`]. Never blocks; makes no system call unless the
     /// flush policy says so.
     ///
+    /// Its deadline never passes early, however long ago the client was used last: its time runs from a moment that is not before this call
+    /// and not after the next [`Client::flush`], [`Client::turn`] or [`Client::wait`]. Deadlines are looked at in steps, so that it may run
+    /// out up to 8 ms late.
+    ///
     /// # Errors
     /// `Full` where a window is full: take results, turn, and try again. The caller's mistakes otherwise. Nothing was queued.
     pub fn submit(&mut self, command: impl ToRequest, user_data: u64) -> Result<Token> {
@@ -232,7 +241,7 @@ impl<T: Transport> Client<T> {
         timeout_ms: u64,
     ) -> Result<Token> {
         let request = command.to_request()?;
-        let now = self.transport.now();
+        let now = self.burst_time();
         let token = self.engine.submit_stream(&request, user_data, timeout_ms, now)?;
         match self.flush_policy {
             FlushPolicy::Explicit => {}
@@ -248,9 +257,28 @@ impl<T: Transport> Client<T> {
         Ok(token)
     }
 
+    /// The time for what is submitted now: looking at the clock for each command would cost a fifth of the command, so those between two turns
+    /// share one look, and the engine sees to it that none of them is given up early for that.
+    #[inline]
+    fn burst_time(&mut self) -> Timestamp {
+        self.engine.burst_began().unwrap_or_else(|| {
+            let now = self.transport.now();
+            self.engine.begin_burst(now);
+            now
+        })
+    }
+
+    /// The next command needs a look at the clock of its own. A burst of one command has had its look.
+    fn end_burst(&mut self) {
+        let Some(began) = self.engine.burst_began() else { return };
+        let now = if self.engine.burst_commands() > 1 { self.transport.now() } else { began };
+        self.engine.end_burst(now);
+    }
+
     /// Lets everything queued leave, as far as the sockets take it now; the rest follows in later turns. Sticky: a node that is still
     /// connecting honours it when it can write.
     pub fn flush(&mut self) {
+        self.end_burst();
         self.engine.flush();
         self.pump();
         self.arm(false);
@@ -262,6 +290,7 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// `Io` where polling itself is impossible.
     pub fn turn(&mut self, budget: Budget) -> Result<usize> {
+        self.end_burst();
         if self.flush_policy == FlushPolicy::EachTurn {
             self.engine.flush();
         }

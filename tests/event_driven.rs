@@ -316,3 +316,21 @@ fn a_node_that_dies_and_returns_is_used_again() {
         client.set(format!("again:{n}"), n).expect("all nodes serve again");
     }
 }
+
+#[test]
+fn a_command_is_not_given_up_early_for_what_the_host_did_before_it() {
+    let cluster = cluster();
+    let mut client = connect(&cluster, |config| config.flush_policy = FlushPolicy::Explicit);
+    warm_up(&mut client);
+    (0..3).for_each(|node| cluster.freeze(node));
+    client.submit(cmd("SET").key("first").arg(1), 1).expect("room");
+    std::thread::sleep(Duration::from_millis(80));
+    let submitted = Instant::now();
+    client.submit_with_timeout(cmd("SET").key("second").arg(2), 2, 60).expect("room");
+    client.flush();
+    while client.next_completion().is_none() {
+        client.wait(Some(Duration::from_millis(20))).expect("wait");
+        assert!(submitted.elapsed() < Duration::from_secs(5), "it runs out of time");
+    }
+    assert!(submitted.elapsed() >= Duration::from_millis(60), "{:?}", submitted.elapsed());
+}

@@ -35,12 +35,12 @@ fn a_stopped_node_that_was_written_last_holds_no_redirect_back() {
     let (cluster, mut client) = start();
     let (moved, stuck) = (key_of(&cluster, 0, 0), key_of(&cluster, 1, 0));
     cluster.freeze(1);
-    for round in 0..30 {
+    for round in 0..4 {
         let to = if round % 2 == 0 { 2 } else { 0 };
         cluster.with(|model| model.move_slot(slot_of(moved.as_bytes()), to));
         let began = Instant::now();
         let mut pipe = client.pipeline();
-        pipe.deadline_ms(60);
+        pipe.deadline_ms(500);
         let followed = pipe.set(&moved, round);
         let silent = pipe.set(&stuck, round);
         let replies = pipe.flush().expect("flush");
@@ -48,7 +48,7 @@ fn a_stopped_node_that_was_written_last_holds_no_redirect_back() {
         let error = replies.get(silent).expect_err("nobody answers");
         assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error:?}");
         let took = began.elapsed();
-        assert!(took >= Duration::from_millis(60) && took < Duration::from_secs(2), "{took:?}");
+        assert!(took >= Duration::from_millis(500) && took < Duration::from_secs(5), "{took:?}");
     }
     cluster.thaw(1);
     client.set(&stuck, "again").expect("set");

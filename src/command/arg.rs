@@ -25,10 +25,19 @@ type NumberBulk = SmallVec<[u8; 64]>;
 
 impl Arg<'_> {
     /// Bytes of the argument as a bulk string.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wire_len(&self) -> usize {
         match self {
             Arg::Bytes(bytes) => encode::bulk_wire_len(bytes.len()),
+            other => other.other_wire_len(),
+        }
+    }
+
+    /// A size that the argument does not exceed as a bulk string, where it is below 100 KB.
+    #[inline(always)]
+    pub(crate) fn wire_bound(&self) -> usize {
+        match self {
+            Arg::Bytes(bytes) => encode::word_bound(bytes.len()),
             other => other.other_wire_len(),
         }
     }
@@ -54,6 +63,21 @@ impl Arg<'_> {
         }
     }
 
+    /// As `write`, into room that is known to be enough; answers what is left of it.
+    #[inline(always)]
+    pub(crate) fn fill<'r>(&self, room: &'r mut [u8]) -> &'r mut [u8] {
+        match self {
+            Arg::Bytes(bytes) => encode::fill_word(room, bytes),
+            other => other.fill_other(room),
+        }
+    }
+
+    #[inline(never)]
+    fn fill_other<'r>(&self, mut room: &'r mut [u8]) -> &'r mut [u8] {
+        self.write(&mut room);
+        room
+    }
+
     #[inline(never)]
     fn write_other(&self, out: &mut impl WireBuf) {
         match self {
@@ -70,7 +94,7 @@ impl Arg<'_> {
     }
 
     /// Lends the argument's bytes, as they go on the wire.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with_bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Arg::Bytes(bytes) => read(bytes),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::command::arg::ToArg;
+use crate::command::arg::{Arg, ToArg};
 use crate::command::locate::{Located, locate};
 use crate::command::request::{Args, Words};
 use crate::command::spec::{self, Admission, Spec};
@@ -13,10 +13,11 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Starts a command by name; see [`Cmd`]. Words behind the first are arguments: `cmd("CONFIG GET")` is
 /// `cmd("CONFIG").arg("GET")`.
+#[inline]
 pub fn cmd(name: &str) -> Cmd {
-    let mut words = name.split_ascii_whitespace();
+    let (name, words) = Name::of(name);
     let command = Cmd {
-        name: words.next().unwrap_or_default().to_ascii_uppercase(),
+        name,
         body: SmallVec::new(),
         ends: SmallVec::new(),
         keys: SmallVec::new(),
@@ -24,7 +25,34 @@ pub fn cmd(name: &str) -> Cmd {
         merge: None,
         read_only: false,
     };
-    command.args(words)
+    if words.is_empty() { command } else { command.args(words.split_ascii_whitespace()) }
+}
+
+/// A command's name in upper case: that of its row in the table, which costs no allocation, or an unknown one.
+#[derive(Debug, Clone)]
+enum Name {
+    Known(&'static Spec),
+    Unknown(String),
+}
+
+impl Name {
+    /// The name that a text begins with, and what stands behind it.
+    fn of(text: &str) -> (Name, &str) {
+        let text = text.trim_ascii();
+        let end = text.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(text.len());
+        let (word, words) = text.split_at(end);
+        match spec::lookup(word, None) {
+            Some(spec) => (Name::Known(spec), words),
+            None => (Name::Unknown(word.to_ascii_uppercase()), words),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Name::Known(spec) => spec.name,
+            Name::Unknown(name) => name,
+        }
+    }
 }
 
 /// A command that owns its arguments.
@@ -48,7 +76,7 @@ pub fn cmd(name: &str) -> Cmd {
 /// reason; a few that make sense on one node only (SCAN, SHUTDOWN, …) are refused without a route.
 #[derive(Clone)]
 pub struct Cmd {
-    name: String,
+    name: Name,
     body: SmallVec<[u8; 96]>,
     ends: SmallVec<[u32; 8]>,
     keys: SmallVec<[u32; 4]>,
@@ -60,6 +88,7 @@ pub struct Cmd {
 impl Cmd {
     /// Adds an argument.
     #[must_use]
+    #[inline]
     pub fn arg(mut self, value: impl ToArg) -> Self {
         self.push(value);
         self
@@ -67,6 +96,7 @@ impl Cmd {
 
     /// Adds an argument that is a key. For a command whose keys the client finds itself the mark changes nothing.
     #[must_use]
+    #[inline]
     pub fn key(mut self, key: impl ToArg) -> Self {
         self.keys.push(self.ends.len() as u32);
         self.push(key);
@@ -104,14 +134,28 @@ impl Cmd {
         self
     }
 
+    #[inline]
     fn push(&mut self, value: impl ToArg) {
-        value.to_arg().write(&mut self.body);
+        self.push_arg(&value.to_arg());
+    }
+
+    fn push_arg(&mut self, arg: &Arg<'_>) {
+        arg.write(&mut self.body);
         self.ends.push(self.body.len() as u32);
     }
 
     /// The command's name, in upper case.
     pub fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
+    }
+
+    /// What the client knows of it.
+    fn spec(&self, words: Words<'_>) -> Option<&'static Spec> {
+        match self.name {
+            Name::Known(spec) if spec.container => spec::lookup(spec.name, words.get(0)),
+            Name::Known(spec) => Some(spec),
+            Name::Unknown(_) => None,
+        }
     }
 
     /// The command as the engine takes it.
@@ -123,16 +167,17 @@ impl Cmd {
     pub fn request(&self) -> Result<Request<'_>> {
         let words = Words { body: &self.body, ends: &self.ends };
         if u32::try_from(self.body.len()).is_err() {
-            let (command, limit) = (self.name.clone(), u64::from(u32::MAX));
+            let (command, limit) = (self.name().to_owned(), u64::from(u32::MAX));
             return Err(Error::not_executed(ErrorKind::TooLarge {
                 command,
                 what: "its encoded size",
                 limit,
             }));
         }
-        let mut request = Request { args: Args::Encoded(words), ..Request::new(&self.name, Keys::None, &[]) };
+        let mut request =
+            Request { args: Args::Encoded(words), ..Request::new(self.name(), Keys::None, &[]) };
         request.route = self.route.as_ref();
-        match spec::lookup(&self.name, words.get(0)) {
+        match self.spec(words) {
             Some(spec) => self.apply(spec, words, &mut request)?,
             None if self.has_a_place() => request.keys = Keys::Marked(&self.keys),
             None => return Err(self.unknown(words)),
@@ -176,10 +221,10 @@ impl Cmd {
 
     /// The error for a command that nobody knows the keys of; of a container it names the subcommand.
     fn unknown(&self, words: Words<'_>) -> Error {
-        let container = spec::lookup(&self.name, None).is_some_and(Spec::is_container);
+        let container = matches!(self.name, Name::Known(_));
         let command = match words.get(0) {
-            Some(subcommand) if container => format!("{} {}", self.name, shown(subcommand)),
-            _ => shown(self.name.as_bytes()),
+            Some(subcommand) if container => format!("{} {}", self.name(), shown(subcommand)),
+            _ => shown(self.name().as_bytes()),
         };
         Error::not_executed(ErrorKind::UnknownCommand { command })
     }
@@ -216,7 +261,7 @@ impl fmt::Debug for Cmd {
     /// The name and the sizes; values may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cmd")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("args", &self.ends.len())
             .field("bytes", &self.body.len())
             .field("keys", &self.keys.len())

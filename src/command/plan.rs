@@ -29,7 +29,7 @@ const SLOTS_NAMED_MAX: usize = 8;
 
 impl Request<'_> {
     /// The slot of a command with one key that the caller sends nowhere else: nearly every command. `None` says nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lone_slot(&self) -> Option<u16> {
         match (self.route, self.keys) {
             (None, Keys::Range { first, count: 1, .. }) => self.slot_at(first),

@@ -31,6 +31,11 @@ impl<'a> Words<'a> {
         self.bulk(at).map(payload)
     }
 
+    #[inline(never)]
+    fn slot_at(&self, at: usize) -> Option<u16> {
+        self.get(at).map(slot_of)
+    }
+
     /// One argument, as it goes on the wire.
     fn bulk(&self, at: usize) -> Option<&'a [u8]> {
         let end = *self.ends.get(at)?;
@@ -104,6 +109,7 @@ impl<'a> Request<'a> {
     }
 
     /// How many arguments follow the name.
+    #[inline]
     pub fn args_len(&self) -> usize {
         match self.args {
             Args::Borrowed(args) => args.len(),
@@ -112,6 +118,7 @@ impl<'a> Request<'a> {
     }
 
     /// Bytes on the wire, as one array of bulk strings.
+    #[inline]
     pub fn wire_len(&self) -> usize {
         let args: usize = match self.args {
             Args::Borrowed(args) => args.iter().map(Arg::wire_len).sum(),
@@ -120,13 +127,41 @@ impl<'a> Request<'a> {
         self.head_len(self.args_len()) + args
     }
 
+    /// A size that the command does not exceed on the wire, found without counting digits. Good below 100 KB only.
+    #[inline(always)]
+    pub(crate) fn wire_bound(&self) -> usize {
+        const ARRAY_HEADER_MAX: usize = 8;
+        let args = match self.args {
+            Args::Borrowed(args) => args.iter().map(Arg::wire_bound).sum(),
+            Args::Encoded(words) => words.body.len(),
+        };
+        ARRAY_HEADER_MAX + encode::word_bound(self.name.len()) + args
+    }
+
     /// Appends the command in its wire form.
+    #[inline]
     pub fn write(&self, out: &mut impl WireBuf) {
         self.write_head(self.args_len(), out);
         match self.args {
             Args::Borrowed(args) => args.iter().for_each(|arg| arg.write(out)),
             Args::Encoded(words) => out.put(words.body),
         }
+    }
+
+    /// As `write`, into room of at least `wire_bound`; answers how much of it the command took.
+    #[inline(always)]
+    pub(crate) fn write_plain(&self, room: &mut [u8]) -> usize {
+        let bound = room.len();
+        let mut room = encode::fill_head(room, 1 + self.args_len(), self.name.as_bytes());
+        match self.args {
+            Args::Borrowed(args) => {
+                for arg in args {
+                    room = arg.fill(room);
+                }
+            }
+            Args::Encoded(words) => room.put(words.body),
+        }
+        bound - room.len()
     }
 
     /// Bytes of the part with these argument groups.
@@ -146,10 +181,12 @@ impl<'a> Request<'a> {
         }
     }
 
+    #[inline(always)]
     fn head_len(&self, args: usize) -> usize {
         encode::array_header_len(1 + args) + encode::bulk_wire_len(self.name.len())
     }
 
+    #[inline(always)]
     fn write_head(&self, args: usize, out: &mut impl WireBuf) {
         encode::put_array_header(out, 1 + args);
         encode::put_bulk(out, self.name.as_bytes());
@@ -173,11 +210,11 @@ impl<'a> Request<'a> {
     }
 
     /// The slot of the argument at this position, were it a key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot_at(&self, at: usize) -> Option<u16> {
         match self.args {
             Args::Borrowed(args) => args.get(at).map(|arg| arg.with_bytes(slot_of)),
-            Args::Encoded(words) => words.get(at).map(slot_of),
+            Args::Encoded(words) => words.slot_at(at),
         }
     }
 }

@@ -16,13 +16,19 @@ impl Engine {
         if let Some(batch) = self.batch_mut(batch) {
             batch.deadline = now.after_ms(batch.options.timeout_ms);
         }
+        self.restart_dials(now);
+    }
+
+    /// Dials that the driver has not picked up count from now.
+    #[inline]
+    pub(crate) fn restart_dials(&mut self, now: Timestamp) {
         if !self.actions.is_empty() {
-            self.restart_dials(now);
+            self.restart_each_dial(now);
         }
     }
 
     #[cold]
-    fn restart_dials(&mut self, now: Timestamp) {
+    fn restart_each_dial(&mut self, now: Timestamp) {
         for action in &self.actions {
             let Action::Connect { conn, .. } = action else { continue };
             let deadline = now.after_ms(self.config.connect_timeout_ms);

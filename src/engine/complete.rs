@@ -15,12 +15,20 @@ use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::resp::reply::ReplyRef;
 use crate::resp::scan::{Frame, FrameKind, Scan};
 
+/// Receive buffers kept for whoever reads next: one for a transport that reads one connection at a time.
+const RECV_SPARE_MAX: usize = 8;
+
 impl Engine {
     /// Lends the connection's receive buffer; give it back with `handle_received`, also when nothing came.
     pub fn lend_recv(&mut self, conn: ConnId) -> Option<RecvBuf> {
         let row = self.live(conn)?;
         let link = self.links.get_mut(usize::from(row))?;
         let mut recv = std::mem::take(&mut link.recv);
+        if recv.is_unmade()
+            && let Some(spare) = self.recv_spare.pop()
+        {
+            recv = spare;
+        }
         recv.prepare(link.recv_wanted);
         Some(recv)
     }
@@ -42,7 +50,11 @@ impl Engine {
         if let Some(link) =
             self.links.get_mut(usize::from(row)).filter(|link| link.generation == conn.generation)
         {
-            link.recv = recv;
+            if recv.is_spare() && self.recv_spare.len() < RECV_SPARE_MAX {
+                self.recv_spare.push(recv);
+            } else {
+                link.recv = recv;
+            }
             match consumed {
                 Ok(wanted) => link.recv_wanted = wanted,
                 Err(because) => self.lose(row, because, now),
@@ -55,33 +67,26 @@ impl Engine {
     /// Deals with frames until one is incomplete; the answer is how many bytes it still needs.
     fn consume(&mut self, row: u16, recv: &mut RecvBuf, now: Timestamp) -> Result<usize, LostBecause> {
         loop {
-            let unread = recv.unread();
-            if unread.is_empty() {
-                return Ok(0);
-            }
-            let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(0) };
-            match link.scanner.scan(unread).map_err(LostBecause::Protocol)? {
+            let frame = match self.take_run(row, recv)? {
                 Scan::Incomplete { bytes_wanted } => return Ok(bytes_wanted),
-                Scan::Complete(frame) if frame.kind == FrameKind::Push => {
-                    // Out of band, never a reply. Nothing is subscribed on a data connection; what comes is counted and dropped.
-                    link.stats.pushes += 1;
-                    recv.consume(frame.len);
-                }
-                Scan::Complete(frame) if !link.handshake.is_done() => {
-                    self.on_handshake_frame(
-                        row,
-                        ReplyRef::new(unread.get(..frame.len).unwrap_or_default()),
-                        now,
-                    )?;
-                    recv.consume(frame.len);
-                }
-                Scan::Complete(frame) => self.on_frame(row, recv, &frame, now)?,
+                Scan::Complete(frame) => frame,
+            };
+            let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(0) };
+            if frame.kind == FrameKind::Push {
+                // Out of band, never a reply. Nothing is subscribed on a data connection; what comes is counted and dropped.
+                link.stats.pushes += 1;
+                recv.consume(frame.len);
+            } else if link.handshake.is_done() {
+                self.on_frame(row, recv, &frame, now)?;
+            } else {
+                let reply = ReplyRef::new(recv.unread().get(..frame.len).unwrap_or_default());
+                self.on_handshake_frame(row, reply, now)?;
+                recv.consume(frame.len);
             }
         }
     }
 
-    /// One reply to a command.
-    #[inline]
+    /// One reply to a command, of any kind.
     fn on_frame(
         &mut self,
         row: u16,
@@ -92,7 +97,7 @@ impl Engine {
         let unread = recv.unread();
         let first = unread.get(frame.attribute_len).copied();
         let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
-        let Some(entry) = link.in_flight.front().copied() else {
+        let Some(entry) = link.in_flight.first().copied() else {
             return Err(LostBecause::Desync("a reply arrived and no command was waiting for one"));
         };
         let asking = entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
@@ -119,7 +124,7 @@ impl Engine {
             };
         }
         link.in_flight.pop_front();
-        link.queue.ack(entry.len);
+        link.queue.ack(u64::from(entry.len));
         self.queued_bytes -= u64::from(entry.len);
         if frame.len >= LARGE_REPLY_BYTES_MIN || entry.batch == REFRESH {
             let frame = recv.take(frame.len);
@@ -139,7 +144,6 @@ impl Engine {
     }
 
     /// Answers false where the reply must be kept in the memory it was received into: an arena of 4 GiB is full.
-    #[inline]
     fn deliver_small(&mut self, entry: &InFlight, frame: &[u8]) -> bool {
         if entry.batch == STREAM {
             self.stream.complete(entry.index, frame);
@@ -192,7 +196,7 @@ impl Engine {
         if let Some(link) = self.links.get_mut(usize::from(row))
             && let Some(entry) = link.in_flight.pop_front()
         {
-            link.queue.ack(entry.len);
+            link.queue.ack(u64::from(entry.len));
             self.queued_bytes -= u64::from(entry.len);
         }
     }
@@ -227,7 +231,7 @@ impl Engine {
     }
 
     #[cold]
-    fn after_batch(&mut self, id: u32) {
+    pub(crate) fn after_batch(&mut self, id: u32) {
         self.finish_stream_batch(id);
         self.batches.release_if_unused(id);
     }

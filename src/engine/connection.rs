@@ -115,7 +115,7 @@ impl Link {
             state: LinkState::Idle,
             generation: 0,
             queue: SendQueue::default(),
-            in_flight: InFlightQueue::new(),
+            in_flight: InFlightQueue::default(),
             recv: RecvBuf::default(),
             recv_wanted: 0,
             scanner: Scanner::new(config.limits.frame),
@@ -180,7 +180,7 @@ impl Link {
     /// Whether a reply is owed for a command that was sent whole.
     pub(crate) fn owes_reply(&self) -> bool {
         self.in_flight
-            .front()
+            .first()
             .is_some_and(|front| self.queue.acked() + u64::from(front.len) <= self.queue.sent())
     }
 
@@ -188,7 +188,7 @@ impl Link {
     pub(crate) fn expects_result(&self) -> bool {
         let behind_asking =
             |entry: &InFlight| entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
-        self.handshake.is_done() && !self.in_flight.front().is_some_and(behind_asking)
+        self.handshake.is_done() && !self.in_flight.first().is_some_and(behind_asking)
     }
 
     /// Takes the commands that `wanted` accepts out of what the kernel has not begun to take; the rest keeps its order. Their entries are as
@@ -207,7 +207,7 @@ impl Link {
         let mut taken = Vec::new();
         let mut runs = Runs::default();
         let mut kept = Vec::new();
-        for entry in self.in_flight.drain(first..) {
+        for entry in self.in_flight.drain_from(first) {
             if wanted(&entry) {
                 let asking = u64::from(entry.asking_len());
                 taken.push((

@@ -131,9 +131,13 @@ impl Default for Fences {
 }
 
 impl Fences {
-    /// The one test on the fast path. Commands without a slot have no bit.
+    /// The one test on the fast path: nearly always there is no fence at all. Commands without a slot have no bit.
     #[inline]
     pub(crate) fn is_fenced(&self, slot: u16) -> bool {
+        !self.by_slot.is_empty() && self.has_bit(slot)
+    }
+
+    fn has_bit(&self, slot: u16) -> bool {
         self.bits.get(usize::from(slot >> 6)).is_some_and(|word| word >> (slot & 63) & 1 == 1)
     }
 

@@ -3,7 +3,7 @@
 //! Replies carry no name: the n-th reply of a connection belongs to the n-th command. This queue is that correspondence, so its
 //! entries are as small as they can be; the command's bytes stay in the send queue and are found by position.
 
-use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 
 use crate::slot::SLOT_COUNT;
 
@@ -70,5 +70,118 @@ impl InFlight {
     }
 }
 
-/// The queue of a connection.
-pub(crate) type InFlightQueue = VecDeque<InFlight>;
+/// The queue of a connection: entries in one row, the answered ones in front of `head`. It starts over in the same memory whenever all are
+/// answered, so that the entries of a small window stay in the cache, and neither end ever wraps.
+#[derive(Debug, Default)]
+pub(crate) struct InFlightQueue {
+    entries: Vec<InFlight>,
+    /// How many at the front of `entries` have left.
+    head: usize,
+}
+
+impl InFlightQueue {
+    #[inline(always)]
+    pub(crate) fn push_back(&mut self, entry: InFlight) {
+        if self.entries.len() == self.entries.capacity() {
+            self.make_room();
+        }
+        self.entries.push(entry);
+    }
+
+    /// Moves the entries over those that have left, where that makes enough room; the vector grows otherwise.
+    #[cold]
+    fn make_room(&mut self) {
+        if self.head >= self.entries.len().div_ceil(2) {
+            self.entries.drain(..self.head);
+            self.head = 0;
+        }
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<InFlight> {
+        let front = self.first().copied()?;
+        self.drop_front(1);
+        Some(front)
+    }
+
+    /// The first `count` entries have left.
+    #[inline]
+    pub(crate) fn drop_front(&mut self, count: usize) {
+        self.head += count;
+        if self.head >= self.entries.len() {
+            self.entries.clear();
+            self.head = 0;
+        }
+    }
+
+    /// Takes everything from the place `first` on.
+    pub(crate) fn drain_from(&mut self, first: usize) -> std::vec::Drain<'_, InFlight> {
+        self.entries.drain(self.head + first..)
+    }
+
+    pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = InFlight>) {
+        self.entries.extend(entries);
+    }
+
+    /// Takes everything.
+    pub(crate) fn take(&mut self) -> Vec<InFlight> {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.drain(..std::mem::take(&mut self.head));
+        entries
+    }
+}
+
+impl Deref for InFlightQueue {
+    type Target = [InFlight];
+
+    #[inline]
+    fn deref(&self) -> &[InFlight] {
+        self.entries.get(self.head..).unwrap_or_default()
+    }
+}
+
+impl DerefMut for InFlightQueue {
+    fn deref_mut(&mut self) -> &mut [InFlight] {
+        self.entries.get_mut(self.head..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::engine::rng::Rng;
+
+    #[test]
+    fn it_behaves_like_a_queue_and_stays_small() {
+        let mut rng = Rng::new(1);
+        let (mut queue, mut model) = (InFlightQueue::default(), VecDeque::new());
+        for index in 0..20_000 {
+            let entry = InFlight { len: 1, batch: 2, index, slot: 3, hops: 0, flags: 0 };
+            match rng.below(8) {
+                0..=4 => {
+                    queue.push_back(entry);
+                    model.push_back(entry);
+                }
+                5 => assert_eq!(queue.pop_front(), model.pop_front()),
+                6 => {
+                    let count = rng.below(model.len().min(9) as u64 + 1) as usize;
+                    queue.drop_front(count);
+                    model.drain(..count);
+                }
+                _ if rng.below(4) == 0 => {
+                    let first = model.len() - rng.below(model.len().min(5) as u64 + 1) as usize;
+                    assert!(queue.drain_from(first).eq(model.drain(first..)));
+                }
+                _ => {
+                    queue.drop_front(model.len().saturating_sub(40));
+                    model.drain(..model.len().saturating_sub(40));
+                }
+            }
+            assert!(queue.iter().eq(model.iter()));
+            assert!(queue.entries.capacity() <= 1024, "{}", queue.entries.capacity());
+        }
+        assert!(queue.take().into_iter().eq(model));
+        assert!(queue.is_empty());
+    }
+}

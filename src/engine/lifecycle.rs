@@ -192,7 +192,7 @@ impl Engine {
     fn settle_in_flight(&mut self, row: u16, failure: &ErrorKind, begun: Option<Outcome>) {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         let refused = link.refused;
-        let entries: Vec<InFlight> = std::mem::take(&mut link.in_flight).into();
+        let entries: Vec<InFlight> = link.in_flight.take();
         let (acked, sent) = (link.queue.acked(), link.queue.sent());
         let flushed = link.queue.encoded() - link.queue.unflushed_bytes();
         let resend = resendable(&entries, acked, sent, self.config.retry_unknown);
@@ -225,7 +225,7 @@ impl Engine {
         let starts = link.queue.segment_starts();
         let runs = runs.share(&link.queue, &starts);
         link.queue.rebuild(runs);
-        link.in_flight = kept.into_iter().map(InFlight::unsent).collect();
+        link.in_flight.extend(kept.into_iter().map(InFlight::unsent));
         self.queued_bytes = self.links.iter().map(|link| link.queue.held_bytes()).sum();
         for (entry, outcome) in ended {
             self.fail_lost(row, &entry, failure.clone(), outcome);

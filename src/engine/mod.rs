@@ -25,6 +25,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod batch_ops;
+mod burst;
 mod complete;
 mod connection;
 mod event;
@@ -39,6 +40,7 @@ mod refresh;
 mod reply_slab;
 mod retry;
 mod rng;
+mod run;
 mod send_queue;
 mod settle;
 mod stats;
@@ -108,6 +110,8 @@ pub struct Engine {
     nodes: NodeTable,
     /// By node row.
     links: Vec<Link>,
+    /// Receive buffers that no connection holds: with nothing in them, the last one used on top.
+    recv_spare: Vec<RecvBuf>,
     slots: SlotKnowledge,
     /// Nodes that own slots, ascending.
     primaries: Vec<u16>,
@@ -150,6 +154,7 @@ impl Engine {
         let mut engine = Engine {
             nodes: NodeTable::default(),
             links: Vec::new(),
+            recv_spare: Vec::new(),
             slots: SlotKnowledge::default(),
             primaries: Vec::new(),
             batches: Batches::default(),
@@ -240,6 +245,11 @@ impl Engine {
     /// What the driver must do next.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
+    }
+
+    /// Whether `poll_action` has something to do.
+    pub(crate) fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
     }
 
     /// A connection that has bytes to send; call [`Engine::unsent`] for them.

@@ -132,7 +132,7 @@ impl Engine {
 
     /// The first of the two replies to a command behind ASKING has come.
     pub(crate) fn asking_answered(&mut self, row: u16) {
-        if let Some(front) = self.links.get_mut(usize::from(row)).and_then(|link| link.in_flight.front_mut())
+        if let Some(front) = self.links.get_mut(usize::from(row)).and_then(|link| link.in_flight.first_mut())
         {
             front.flags |= InFlight::ASKING_ANSWERED;
         }

@@ -376,7 +376,7 @@ impl Engine {
         let sent = link.queue.sent();
         let mut at = link.queue.acked();
         let mut opened: BTreeSet<u16> = BTreeSet::new();
-        for entry in &mut link.in_flight {
+        for entry in link.in_flight.iter_mut() {
             let begun = at < sent;
             at += u64::from(entry.len);
             let concerned = changed.get(usize::from(entry.slot)).copied().unwrap_or(false);

@@ -13,11 +13,10 @@ use crate::command::merge::{self, Merge};
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::resp::reply::ReplyRef;
+use crate::resp::scan::OK_FRAME;
 
 /// Replies of at least this many bytes are kept in the memory they were received into.
 pub(crate) const LARGE_REPLY_BYTES_MIN: usize = 16 << 10;
-
-const OK_FRAME: &[u8] = b"+OK\r\n";
 
 /// One command's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,12 +155,15 @@ impl Batch {
 
     /// Files a reply that lies in the receive buffer. Answers false where the frame must be kept as `Bytes` instead.
     #[must_use]
+    #[inline]
     pub(crate) fn fill(&mut self, index: u32, frame: &[u8]) -> bool {
-        if self.abandoned || !self.is_pending(index) {
+        let Some(slot @ ReplySlot::Pending { .. }) =
+            self.slots.get_mut(index as usize).filter(|_| !self.abandoned)
+        else {
             // Too late: the deadline passed, or nobody reads it.
             return true;
-        }
-        let slot = if frame == OK_FRAME {
+        };
+        *slot = if frame == OK_FRAME {
             ReplySlot::Ok
         } else if frame.len() < LARGE_REPLY_BYTES_MIN && self.arena.len() + frame.len() <= u32::MAX as usize {
             let start = self.arena.len() as u32;
@@ -170,7 +172,7 @@ impl Batch {
         } else {
             return false;
         };
-        self.settle(index, slot);
+        self.unanswered -= 1;
         true
     }
 

@@ -21,10 +21,16 @@ use smallvec::SmallVec;
 
 use crate::resp::encode::WireBuf;
 
-/// Bytes of one encode buffer. Large enough that rotating it is rare, small enough to stay in the second-level cache.
-const CHUNK_BYTES: usize = 64 << 10;
+/// Bytes of the first encode buffer: a node that is only greeted, or gets a few commands per flush, holds no more.
+const CHUNK_BYTES_MIN: usize = 4 << 10;
+/// Twice as many each time that is too little, up to these. Large enough that rotating is rare, small enough to stay in the second-level
+/// cache.
+const DOUBLINGS_MAX: u8 = 4;
+const CHUNK_BYTES_MAX: usize = CHUNK_BYTES_MIN << DOUBLINGS_MAX;
 /// Shared arguments of at least this size become segments of their own instead of being copied.
 pub(crate) const SHARED_BYTES_MIN: usize = 16 << 10;
+/// Bytes that are zeroed at a time ahead of what is encoded.
+const AHEAD_BYTES: usize = 1 << 10;
 /// Used-up encode buffers kept for another round; more are dropped.
 const RETIRED_MAX: usize = 64;
 
@@ -35,10 +41,14 @@ pub(crate) type CommandBytes = SmallVec<[Bytes; 1]>;
 pub(crate) struct SendQueue {
     /// Frozen bytes; the first byte of the first segment is at position `base`.
     segments: VecDeque<Bytes>,
-    /// Being encoded; its first byte follows the last segment.
+    /// Being encoded; its first byte follows the last segment. Zeroed some way ahead of `filled`.
     tail: BytesMut,
+    /// Bytes of the tail that have been encoded.
+    filled: usize,
     /// The tail has the usual size: worth keeping when it is used up.
     tail_reusable: bool,
+    /// How often the usual size has doubled.
+    doublings: u8,
     /// Used-up encode buffers whose bytes are still in segments; they serve again once those are gone.
     retired: VecDeque<BytesMut>,
     base: u64,
@@ -62,7 +72,7 @@ impl SendQueue {
 
     #[inline]
     pub(crate) fn encoded(&self) -> u64 {
-        self.frozen + self.tail.len() as u64
+        self.frozen + self.filled as u64
     }
 
     /// Bytes held for commands without a reply: the measure of back-pressure.
@@ -81,71 +91,97 @@ impl SendQueue {
     }
 
     /// Makes room so that a command of `len` bytes lies in one piece; larger ones lie in several.
-    #[inline]
     pub(crate) fn prepare(&mut self, len: usize) {
-        if self.tail.capacity() - self.tail.len() < len && len <= CHUNK_BYTES {
+        if self.tail.capacity() - self.filled < len && len <= CHUNK_BYTES_MAX {
             self.rotate(len);
         }
     }
 
-    /// Lends room for a whole command at the end, in one piece and zeroed, for the encoder to fill to its last byte: one look at the
-    /// buffer's capacity where appending takes one for each part. Only for commands below `SHARED_BYTES_MIN`, none of whose arguments can
-    /// be a segment of its own.
-    #[inline]
+    /// Lends room for a whole command at the end, in one piece and zeroed; `fill` then says how much of it the encoder took. One look at
+    /// the buffer's capacity where appending takes one for each part. Only for commands below `SHARED_BYTES_MIN`, none of whose arguments
+    /// can be a segment of its own.
+    #[inline(always)]
     pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.tail.len() - self.filled < len {
+            self.zero_ahead(len);
+        }
+        self.tail.get_mut(self.filled..self.filled + len).unwrap_or_default()
+    }
+
+    /// The first `len` bytes of the room that was lent last are encoded.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, len: usize) {
+        debug_assert!(self.filled + len <= self.tail.len(), "more bytes encoded than were lent");
+        self.filled += len;
+    }
+
+    /// Zeroes room for several commands at once: a call and a look at the capacity for each would cost more than the zeroes.
+    #[inline(never)]
+    fn zero_ahead(&mut self, len: usize) {
         self.prepare(len);
-        let start = self.tail.len();
-        self.tail.resize(start + len, 0);
-        self.tail.get_mut(start..).unwrap_or_default()
+        let end = (self.filled + len + AHEAD_BYTES).min(self.tail.capacity());
+        self.tail.resize(end, 0);
     }
 
     /// Goes back to the start of the buffer where nothing is held any more. Called before the first command of a flush: many nodes with
     /// little each then touch the same few bytes of each buffer again, which stay in the cache.
     #[inline]
     pub(crate) fn start_over(&mut self) {
-        if self.segments.is_empty() && self.tail.is_empty() && self.tail_reusable {
+        if self.segments.is_empty() && self.filled == 0 && self.tail_reusable {
+            self.tail.clear();
             // Nothing depends on the answer: without room the next command rotates.
-            let _reclaimed = self.tail.try_reclaim(CHUNK_BYTES);
+            let _reclaimed = self.tail.try_reclaim(self.chunk_bytes());
         }
     }
 
     /// Goes on in another buffer, a used one if its bytes are gone.
     #[cold]
     fn rotate(&mut self, len: usize) {
-        if len <= CHUNK_BYTES
-            && self.tail.is_empty()
-            && self.tail_reusable
-            && self.tail.try_reclaim(CHUNK_BYTES)
-        {
+        self.freeze_tail();
+        self.tail.clear();
+        let chunk_bytes = self.chunk_bytes();
+        if len <= chunk_bytes && self.tail_reusable && self.tail.try_reclaim(chunk_bytes) {
             return;
         }
-        self.freeze_tail();
         let used_up = std::mem::take(&mut self.tail);
-        if self.tail_reusable {
+        if self.tail_reusable && self.doublings < DOUBLINGS_MAX {
+            // One was too little. What has the old size goes when its bytes are acknowledged.
+            self.doublings += 1;
+            self.retired.clear();
+        } else if self.tail_reusable {
             // Its capacity may read 0 and its memory still be there to reclaim.
             self.retired.push_back(used_up);
         }
-        self.tail_reusable = len <= CHUNK_BYTES;
+        while self.chunk_bytes() < len && self.doublings < DOUBLINGS_MAX {
+            self.doublings += 1;
+        }
+        self.tail_reusable = len <= self.chunk_bytes();
         self.tail = if self.tail_reusable { self.reclaim() } else { BytesMut::with_capacity(len) };
     }
 
     /// A buffer of the usual size. The oldest used one is the first whose bytes are all acknowledged.
     fn reclaim(&mut self) -> BytesMut {
         if let Some(mut oldest) = self.retired.pop_front() {
-            if oldest.try_reclaim(CHUNK_BYTES) {
+            if oldest.try_reclaim(self.chunk_bytes()) {
                 return oldest;
             }
             if self.retired.len() < RETIRED_MAX {
                 self.retired.push_front(oldest);
             }
         }
-        BytesMut::with_capacity(CHUNK_BYTES)
+        BytesMut::with_capacity(self.chunk_bytes())
+    }
+
+    /// The usual size of an encode buffer.
+    fn chunk_bytes(&self) -> usize {
+        CHUNK_BYTES_MIN << self.doublings
     }
 
     fn freeze_tail(&mut self) {
-        if !self.tail.is_empty() {
-            self.frozen += self.tail.len() as u64;
-            self.segments.push_back(self.tail.split().freeze());
+        if self.filled > 0 {
+            self.frozen += self.filled as u64;
+            self.segments.push_back(self.tail.split_to(self.filled).freeze());
+            self.filled = 0;
         }
     }
 
@@ -193,9 +229,9 @@ impl SendQueue {
         self.settle_cursor();
     }
 
-    /// The front command, `len` bytes long, has its reply.
-    pub(crate) fn ack(&mut self, len: u32) {
-        self.acked += u64::from(len);
+    /// The commands at the front, `len` bytes together, have their replies.
+    pub(crate) fn ack(&mut self, len: u64) {
+        self.acked += len;
         debug_assert!(self.acked <= self.sent, "a reply to a command that was not sent");
         while let Some(front) = self.segments.front() {
             let end = self.base + front.len() as u64;
@@ -245,7 +281,8 @@ impl SendQueue {
     /// Starts over with nothing but these runs of whole commands, unsent and uncopied; each comes with whether it was flushed before
     /// (those come first).
     pub(crate) fn rebuild(&mut self, runs: Vec<(CommandBytes, bool)>) {
-        *self = SendQueue { retired: std::mem::take(&mut self.retired), ..SendQueue::default() };
+        let (retired, doublings) = (std::mem::take(&mut self.retired), self.doublings);
+        *self = SendQueue { retired, doublings, ..SendQueue::default() };
         self.append_runs(runs);
     }
 
@@ -310,10 +347,12 @@ impl SendQueue {
 impl WireBuf for SendQueue {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        if self.tail.capacity() - self.tail.len() < bytes.len() {
+        if self.tail.capacity() - self.filled < bytes.len() {
             self.rotate(bytes.len());
         }
+        self.tail.truncate(self.filled);
         self.tail.extend_from_slice(bytes);
+        self.filled = self.tail.len();
     }
 
     fn put_shared(&mut self, bytes: &Bytes) {
@@ -327,169 +366,4 @@ impl WireBuf for SendQueue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::rng::Rng;
-
-    /// The queue as a plain byte string with positions.
-    #[derive(Default)]
-    struct Model {
-        bytes: Vec<u8>,
-        acked: usize,
-        sent: usize,
-        flushed: usize,
-    }
-
-    fn unsent(queue: &SendQueue, quantum: usize) -> Vec<u8> {
-        let mut slices = SmallVec::new();
-        queue.unsent(&mut slices, quantum);
-        slices.iter().flat_map(|slice| slice.iter().copied()).collect()
-    }
-
-    fn joined(pieces: &CommandBytes) -> Vec<u8> {
-        pieces.iter().flatten().copied().collect()
-    }
-
-    #[test]
-    fn bytes_wait_for_the_flush_and_then_leave_in_order() {
-        let mut queue = SendQueue::default();
-        queue.prepare(3);
-        queue.put(b"abc");
-        assert!(unsent(&queue, 100).is_empty(), "nothing leaves before the flush");
-        assert!(queue.flush());
-        queue.put(b"def");
-        assert_eq!(unsent(&queue, 100), b"abc", "what came after the flush waits for the next");
-        queue.advance_sent(2);
-        assert_eq!(unsent(&queue, 100), b"c");
-        queue.flush();
-        assert_eq!(unsent(&queue, 100), b"cdef");
-        assert_eq!(unsent(&queue, 2), b"cd", "the quantum bounds one write");
-    }
-
-    #[test]
-    fn a_queue_that_holds_nothing_starts_over_in_its_buffer() {
-        let mut queue = SendQueue::default();
-        let mut places = Vec::new();
-        for round in 0..3 {
-            queue.start_over();
-            queue.room(3).copy_from_slice(b"abc");
-            queue.flush();
-            let mut slices = SmallVec::new();
-            queue.unsent(&mut slices, 100);
-            places.push(slices[0].as_ptr());
-            drop(slices);
-            queue.advance_sent(3);
-            if round == 1 {
-                // A command without a reply keeps its bytes where they are.
-                queue.start_over();
-                assert_eq!(joined(&queue.share(3, 3)), b"abc");
-            }
-            queue.ack(3);
-            queue.invariants();
-        }
-        assert_eq!(places, [places[0]; 3]);
-    }
-
-    #[test]
-    fn large_shared_arguments_are_not_copied() {
-        let large = Bytes::from(vec![7u8; SHARED_BYTES_MIN]);
-        let mut queue = SendQueue::default();
-        queue.put(b"head");
-        queue.put_shared(&large);
-        queue.put(b"\r\n");
-        queue.flush();
-        let shared = queue.share(4, large.len() as u64);
-        assert_eq!(shared.len(), 1);
-        assert_eq!(shared[0].as_ptr(), large.as_ptr(), "the segment is the caller's own memory");
-        queue.invariants();
-    }
-
-    #[test]
-    fn any_sequence_of_calls_agrees_with_a_byte_string() {
-        for seed in 0..40 {
-            agree_with_model(seed);
-        }
-    }
-
-    /// Repeat one failure by calling this with the seed it names.
-    fn agree_with_model(seed: u64) {
-        let mut rng = Rng::new(seed);
-        let mut queue = SendQueue::default();
-        let mut model = Model::default();
-        let mut lens: VecDeque<usize> = VecDeque::new();
-        for step in 0..400 {
-            match rng.below(6) {
-                0 | 1 => {
-                    let bound = if rng.below(20) == 0 { 40_000 } else { 200 };
-                    let len = 1 + rng.below(bound) as usize;
-                    let bytes: Vec<u8> = (0..len).map(|n| (n as u64 ^ seed ^ step) as u8).collect();
-                    if rng.below(2) == 0 {
-                        queue.prepare(len);
-                        queue.put(&bytes);
-                    } else {
-                        queue.put_shared(&Bytes::from(bytes.clone()));
-                    }
-                    model.bytes.extend_from_slice(&bytes);
-                    lens.push_back(len);
-                }
-                2 => {
-                    queue.flush();
-                    model.flushed = model.bytes.len();
-                }
-                3 => {
-                    // Half of the time exactly to the end of a command: where cursors go wrong.
-                    let any = rng.below((model.flushed - model.sent) as u64 + 1) as usize;
-                    let ends =
-                        lens.iter().scan(model.acked, |at, len| Some(std::mem::replace(at, *at + len) + len));
-                    let whole = ends
-                        .filter(|end| (model.sent..=model.flushed).contains(end))
-                        .nth(rng.below(3) as usize);
-                    let n = whole.filter(|_| rng.below(2) == 0).map_or(any, |end| end - model.sent);
-                    queue.advance_sent(n);
-                    model.sent += n;
-                }
-                4 => {
-                    while let Some(&len) = lens.front() {
-                        if model.acked + len > model.sent || rng.below(4) == 0 {
-                            break;
-                        }
-                        queue.ack(len as u32);
-                        model.acked += len;
-                        lens.pop_front();
-                    }
-                }
-                _ => take_back_last(&mut rng, &mut queue, &mut model, &mut lens),
-            }
-            queue.invariants();
-            let expected = &model.bytes[model.sent..model.flushed];
-            let got = unsent(&queue, usize::MAX);
-            assert!(
-                expected.starts_with(&got) && got.is_empty() == expected.is_empty(),
-                "seed {seed} step {step}"
-            );
-            assert_eq!(
-                queue.held_bytes() as usize,
-                model.bytes.len() - model.acked,
-                "seed {seed} step {step}"
-            );
-            let front = lens.front().map_or(0, |&len| len);
-            let shared = queue.share(model.acked as u64, front as u64);
-            assert_eq!(
-                joined(&shared),
-                model.bytes[model.acked..model.acked + front],
-                "seed {seed} step {step}"
-            );
-        }
-    }
-
-    fn take_back_last(rng: &mut Rng, queue: &mut SendQueue, model: &mut Model, lens: &mut VecDeque<usize>) {
-        let Some(&len) = lens.back() else { return };
-        let start = model.bytes.len() - len;
-        if start >= model.sent && rng.below(3) == 0 {
-            queue.truncate(start as u64);
-            model.bytes.truncate(start);
-            model.flushed = model.flushed.min(start);
-            lens.pop_back();
-        }
-    }
-}
+mod tests;

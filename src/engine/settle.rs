@@ -45,7 +45,7 @@ impl Engine {
         let sent = link.queue.sent();
         let mut at = link.queue.acked();
         let mut count = 0;
-        for entry in &mut link.in_flight {
+        for entry in link.in_flight.iter_mut() {
             if at >= sent {
                 break;
             }

@@ -8,10 +8,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use slab::Slab;
 
+use crate::engine::burst::Burst;
 use crate::engine::reply_slab::LARGE_REPLY_BYTES_MIN;
 use crate::engine::time::Timestamp;
 use crate::error::Error;
 use crate::resp::reply::ReplyRef;
+use crate::resp::scan::OK_FRAME;
 
 /// Names one submitted command, for `cancel`. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,7 +46,12 @@ struct Done {
 
 #[derive(Debug)]
 enum Stored {
-    Small { start: usize, len: usize },
+    /// `+OK`: by far the most frequent reply to a write.
+    Ok,
+    Small {
+        start: usize,
+        len: usize,
+    },
     Large(Bytes),
     Failed(Error),
 }
@@ -69,11 +76,14 @@ pub(crate) struct Stream {
     arena: Vec<u8>,
     /// Bytes that were in the arena before its first; places in it count from the beginning of time.
     arena_base: usize,
-    large_bytes: usize,
+    /// Bytes of the replies of `done` that are not in the arena.
+    outside_bytes: usize,
     /// The result that was taken last; what `next` lends lies here.
     taken: Option<Done>,
     /// No live command is due before this.
     pub(crate) due: Timestamp,
+    /// Commands that share one look at the clock are being submitted.
+    pub(crate) burst: Option<Burst>,
 }
 
 impl Default for Stream {
@@ -83,9 +93,10 @@ impl Default for Stream {
             done: VecDeque::new(),
             arena: Vec::new(),
             arena_base: 0,
-            large_bytes: 0,
+            outside_bytes: 0,
             taken: None,
             due: Timestamp::NEVER,
+            burst: None,
         }
     }
 }
@@ -97,8 +108,18 @@ impl Stream {
         Token { row: self.ops.insert(op) as u32, sequence }
     }
 
+    /// The row that `open` takes next.
+    pub(crate) fn next_row(&self) -> u32 {
+        self.ops.vacant_key() as u32
+    }
+
     pub(crate) fn op(&self, row: u32) -> Option<&StreamOp> {
         self.ops.get(row as usize)
+    }
+
+    /// All commands without a result.
+    pub(crate) fn live_mut(&mut self) -> impl Iterator<Item = &mut StreamOp> {
+        self.ops.iter_mut().map(|(_, op)| op).filter(|op| !op.tombstone)
     }
 
     /// Whether somebody still waits for this row.
@@ -124,6 +145,24 @@ impl Stream {
         }
     }
 
+    /// Files a small reply that lies in the receive buffer to the last command that its row will have; the row is free.
+    #[inline]
+    pub(crate) fn answer(&mut self, row: u32, frame: &[u8]) -> bool {
+        let Some(op) = self.ops.try_remove(row as usize).filter(|op| !op.tombstone) else { return true };
+        let result = if frame == OK_FRAME {
+            self.outside_bytes += OK_FRAME.len();
+            Stored::Ok
+        } else {
+            self.compact(frame.len());
+            let start = self.arena_base + self.arena.len();
+            self.arena.extend_from_slice(frame);
+            Stored::Small { start, len: frame.len() }
+        };
+        let token = Token { row, sequence: op.sequence };
+        self.done.push_back(Done { user_data: op.user_data, token, result });
+        true
+    }
+
     /// Makes room for a reply by forgetting those that were taken: all where none is left, else a good part before the arena grows.
     fn compact(&mut self, wanted: usize) {
         if !self.done.is_empty() && self.arena.len() + wanted <= self.arena.capacity() {
@@ -131,7 +170,7 @@ impl Stream {
         }
         let first = self.done.iter().find_map(|done| match done.result {
             Stored::Small { start, .. } => Some(start),
-            Stored::Large(_) | Stored::Failed(_) => None,
+            Stored::Ok | Stored::Large(_) | Stored::Failed(_) => None,
         });
         let taken = first.map_or(self.arena.len(), |first| first - self.arena_base);
         if taken == self.arena.len() {
@@ -147,7 +186,7 @@ impl Stream {
     pub(crate) fn complete_large(&mut self, row: u32, frame: Bytes) {
         let len = frame.len();
         if self.file(row, Stored::Large(frame)) {
-            self.large_bytes += len;
+            self.outside_bytes += len;
         }
     }
 
@@ -167,11 +206,14 @@ impl Stream {
     /// Takes the oldest result.
     pub(crate) fn next(&mut self) -> Option<Completion<'_>> {
         let done = self.done.pop_front()?;
-        if let Stored::Large(frame) = &done.result {
-            self.large_bytes -= frame.len();
-        }
+        self.outside_bytes -= match &done.result {
+            Stored::Ok => OK_FRAME.len(),
+            Stored::Large(frame) => frame.len(),
+            Stored::Small { .. } | Stored::Failed(_) => 0,
+        };
         let Done { user_data, token, .. } = done;
         let result = match &self.taken.insert(done).result {
+            Stored::Ok => Ok(ReplyRef::new(OK_FRAME)),
             Stored::Small { start, len } => {
                 let start = start - self.arena_base;
                 Ok(ReplyRef::new(self.arena.get(start..start + len).unwrap_or_default()))
@@ -184,7 +226,7 @@ impl Stream {
 
     /// Bytes of replies that the caller has not taken.
     pub(crate) fn untaken_bytes(&self) -> usize {
-        if self.done.is_empty() { 0 } else { self.arena.len() + self.large_bytes }
+        if self.done.is_empty() { 0 } else { self.arena.len() + self.outside_bytes }
     }
 
     /// Whether no command is in flight; those that have their result and await their reply count.

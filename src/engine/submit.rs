@@ -5,6 +5,7 @@ use smallvec::smallvec;
 
 use crate::command::{Plan, Request};
 use crate::engine::Engine;
+use crate::engine::burst::Burst;
 use crate::engine::fence::{Hint, Parked, Step};
 use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
 use crate::engine::reply_slab::{Batch, BatchOptions};
@@ -20,7 +21,7 @@ pub struct BatchId(pub(crate) u32);
 /// Deadlines of single commands are rounded up, so that those of one moment are looked at together.
 const DEADLINE_STEP_NANOS: u64 = 4_000_000;
 
-fn coarse(deadline: Timestamp) -> Timestamp {
+pub(crate) fn coarse(deadline: Timestamp) -> Timestamp {
     Timestamp::from_nanos(
         deadline.as_nanos().div_ceil(DEADLINE_STEP_NANOS).saturating_mul(DEADLINE_STEP_NANOS),
     )
@@ -87,13 +88,28 @@ impl Engine {
     ///
     /// A command that cannot be queued (no key, keys in several slots, window full) fails at its own index, `NotExecuted`.
     pub fn submit(&mut self, batch: BatchId, request: &Request<'_>, now: Timestamp) -> u32 {
-        if self.batches.row(batch.0).is_none_or(|row| row.abandoned) {
+        let Some(index) =
+            self.batches.row(batch.0).filter(|row| !row.abandoned).map(|row| row.slots.len() as u32)
+        else {
             debug_assert!(false, "submitted to a batch that was given up");
             return 0;
+        };
+        match self.lone_slot(request) {
+            Some(slot) if self.queue_plain(request, batch.0, index, slot) => {
+                let sequence = self.next_sequence();
+                if let Some(row) = self.batches.row_mut(batch.0) {
+                    row.referenced += 1;
+                    row.push_pending(sequence);
+                }
+                index
+            }
+            Some(slot) => self.submit_to_slot(batch, request, slot, now),
+            None => self.submit_planned(batch, request, now),
         }
-        if let Some(slot) = self.lone_slot(request) {
-            return self.submit_to_slot(batch, request, slot, now);
-        }
+    }
+
+    #[inline(never)]
+    fn submit_planned(&mut self, batch: BatchId, request: &Request<'_>, now: Timestamp) -> u32 {
         match self.plan(request) {
             Ok(Plan::Slot(slot)) => self.submit_to_slot(batch, request, slot, now),
             Ok(plan) => self.submit_parts(batch.0, request, &plan, now),
@@ -101,7 +117,40 @@ impl Engine {
         }
     }
 
-    #[inline]
+    /// Puts a command into the queue of its slot's owner where nothing stands in its way: no fence, a connection in service, room in every
+    /// window, no argument to share. Nearly every command; `false` says nothing and has done nothing: `place` decides.
+    #[inline(always)]
+    fn queue_plain(&mut self, request: &Request<'_>, batch: u32, index: u32, slot: u16) -> bool {
+        let Some(row) = self.slots.owner(slot).filter(|_| !self.fences.is_fenced(slot)) else { return false };
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return false };
+        let bound = request.wire_bound();
+        let limits = &self.config.limits;
+        let held = link.queue.held_bytes() as usize;
+        let total = (self.queued_bytes + self.fences.parked_bytes()) as usize;
+        let fits = link.in_flight.len() < limits.commands_per_node_max
+            && held + bound <= limits.bytes_per_node_max
+            && total + bound <= limits.bytes_total_max
+            && bound <= limits.command_bytes_max.min(SHARED_BYTES_MIN);
+        if !fits || !link.is_ready() {
+            return false;
+        }
+        if !link.dirty {
+            link.dirty = true;
+            link.queue.start_over();
+            self.dirty.push(row);
+        }
+        let len = request.write_plain(link.queue.room(bound));
+        link.queue.fill(len);
+        let len = len as u32;
+        let flags = if request.read_only { InFlight::READ_ONLY } else { 0 };
+        link.in_flight.push_back(InFlight { len, batch, index, slot, hops: 0, flags });
+        link.unflushed_commands += 1;
+        link.stats.commands += 1;
+        self.queued_bytes += u64::from(len);
+        true
+    }
+
+    #[inline(never)]
     fn submit_to_slot(&mut self, batch: BatchId, request: &Request<'_>, slot: u16, now: Timestamp) -> u32 {
         let piece = self.next_piece(batch.0, request);
         if let Err(error) = self.place(piece, slot, now) {
@@ -111,7 +160,7 @@ impl Engine {
     }
 
     /// The short cut past a plan: the slot of a command with one key. `None` says nothing.
-    #[inline]
+    #[inline(always)]
     fn lone_slot(&self, request: &Request<'_>) -> Option<u16> {
         if request.args_len() <= self.config.limits.command_args_max { request.lone_slot() } else { None }
     }
@@ -152,7 +201,6 @@ impl Engine {
     }
 
     /// Puts a command into the queue of its slot's owner, or behind the slot's fence.
-    #[inline]
     pub(crate) fn place(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
         if self.fences.is_fenced(slot) {
             return self.park_new(piece, slot);
@@ -171,7 +219,6 @@ impl Engine {
         }
     }
 
-    #[inline]
     pub(crate) fn place_on(
         &mut self,
         piece: Piece<'_>,
@@ -191,6 +238,7 @@ impl Engine {
             let mut room = link.queue.room(len);
             piece.write(&mut room);
             debug_assert!(room.is_empty(), "the announced length is the encoded length");
+            link.queue.fill(len);
         } else {
             link.queue.prepare(len);
             let before = link.queue.encoded();
@@ -214,7 +262,6 @@ impl Engine {
     }
 
     /// Refuses what would break a bound, with the bound in the message. A lone command may be larger than the window.
-    #[inline]
     pub(crate) fn check_window(
         &self,
         row: u16,
@@ -315,10 +362,11 @@ impl Engine {
                 queued_commands: 0,
             }));
         }
+        let slack_ms = if self.stream.burst.is_some() { Burst::SLACK_MS } else { 0 };
         let op = StreamOp {
             user_data,
             sequence: self.next_sequence(),
-            deadline: coarse(now.after_ms(timeout_ms)),
+            deadline: coarse(now.after_ms(timeout_ms.saturating_add(slack_ms))),
             submitted: now,
             slot: NO_SLOT,
             batch: None,
@@ -332,6 +380,10 @@ impl Engine {
             },
         };
         let sequence = op.sequence;
+        let row = self.stream.next_row();
+        if self.queue_plain(request, STREAM, row, slot) {
+            return Ok(self.stream.open(StreamOp { slot, ..op }));
+        }
         let token = self.stream.open(StreamOp { slot, ..op });
         let piece = Piece { batch: STREAM, index: token.row, sequence, request, groups: None, pinned: false };
         match self.place(piece, slot, now) {

@@ -75,6 +75,7 @@ impl Engine {
 
     /// Does everything that is due. Calling it early is harmless.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.end_burst(now);
         if now >= self.timers.links {
             self.look_at_links(now);
         }

@@ -78,6 +78,79 @@ impl WireBuf for &mut [u8] {
     }
 }
 
+/// The start of a command: [`put_array_header`] and the first word, into room that is enough; answers what is left of it. Room that is handed
+/// on like this stays in registers, where room that is appended to by reference lives in memory.
+#[inline(always)]
+pub(crate) fn fill_head<'r>(room: &'r mut [u8], elements: usize, name: &[u8]) -> &'r mut [u8] {
+    if elements > 9 || name.len() > 9 {
+        return fill_long_head(room, elements, name);
+    }
+    let header = [b'*', digit(elements), b'\r', b'\n', b'$', digit(name.len()), b'\r', b'\n'];
+    fill_short_word(room, header, name)
+}
+
+/// As [`put_bulk`], into room of at least [`word_bound`]; answers what is left of it.
+#[inline(always)]
+pub(crate) fn fill_word<'r>(room: &'r mut [u8], payload: &[u8]) -> &'r mut [u8] {
+    let len = payload.len();
+    match len {
+        0..=9 => fill_short_word(room, [b'$', digit(len), b'\r', b'\n'], payload),
+        10..=99 => fill_short_word(room, [b'$', digit(len / 10), digit(len), b'\r', b'\n'], payload),
+        _ => fill_long_word(room, payload),
+    }
+}
+
+#[inline(always)]
+fn fill_short_word<'r, const N: usize>(room: &'r mut [u8], header: [u8; N], payload: &[u8]) -> &'r mut [u8] {
+    let (word, rest) = room.split_at_mut(N.wrapping_add(payload.len()).wrapping_add(2));
+    if let Some((first, word)) = word.split_first_chunk_mut()
+        && let Some((middle, last)) = word.split_last_chunk_mut()
+    {
+        *first = header;
+        copy(payload, middle);
+        *last = *b"\r\n";
+    }
+    rest
+}
+
+#[inline(never)]
+fn fill_long_head<'r>(mut room: &'r mut [u8], elements: usize, name: &[u8]) -> &'r mut [u8] {
+    put_array_header(&mut room, elements);
+    put_bulk(&mut room, name);
+    room
+}
+
+#[inline(never)]
+fn fill_long_word<'r>(mut room: &'r mut [u8], payload: &[u8]) -> &'r mut [u8] {
+    put_bulk(&mut room, payload);
+    room
+}
+
+/// Copies short bytes without a call: from both ends, in two pieces that may overlap. Both must be of one length.
+#[inline(always)]
+fn copy(from: &[u8], to: &mut [u8]) {
+    match from.len() {
+        2..=3 => copy_ends::<2>(from, to),
+        4..=7 => copy_ends::<4>(from, to),
+        8..=16 => copy_ends::<8>(from, to),
+        17..=32 => copy_ends::<16>(from, to),
+        33..=64 => copy_ends::<32>(from, to),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+#[inline(always)]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
+        if let Some(start) = to.first_chunk_mut() {
+            *start = *first;
+        }
+        if let Some(end) = to.last_chunk_mut() {
+            *end = *last;
+        }
+    }
+}
+
 /// Starts a command of `elements` words: `*N\r\n`.
 #[inline]
 pub fn put_array_header(out: &mut impl WireBuf, elements: usize) {
@@ -135,6 +208,12 @@ pub fn put_f64_bulk(out: &mut impl WireBuf, value: f64) {
 #[inline]
 pub fn bulk_wire_len(payload_len: usize) -> usize {
     array_header_len(payload_len).saturating_add(payload_len).saturating_add(2)
+}
+
+/// At least the bytes [`put_bulk`] writes for a payload of this size, where that has at most five digits.
+#[inline(always)]
+pub(crate) fn word_bound(payload_len: usize) -> usize {
+    payload_len.wrapping_add(10)
 }
 
 /// The bytes [`put_array_header`] and [`put_bulk_header`] write.
@@ -285,6 +364,23 @@ mod tests {
         }
         assert_eq!(array_header_len(usize::MAX), format!("*{}\r\n", usize::MAX).len());
         assert_eq!(bulk_wire_len(usize::MAX), usize::MAX);
+    }
+
+    #[test]
+    fn room_is_filled_as_buffers_are_appended_to() {
+        for len in (0..130).chain([999, 1000, 12_345]) {
+            let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            for elements in [1, 9, 10, 1234] {
+                let mut appended = Vec::new();
+                put_array_header(&mut appended, elements);
+                put_bulk(&mut appended, &payload);
+                put_bulk(&mut appended, &payload);
+                let mut room = vec![0; 8 + 2 * word_bound(len)];
+                let bound = room.len();
+                let left = fill_word(fill_head(&mut room, elements, &payload), &payload).len();
+                assert_eq!(room[..bound - left], appended, "{len} {elements}");
+            }
+        }
     }
 
     #[test]

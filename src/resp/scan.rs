@@ -86,11 +86,21 @@ struct Bounds {
     bulk: usize,
     reply: usize,
     attribute: usize,
+    /// Whether `+OK` keeps the limits.
+    takes_ok: bool,
 }
+
+/// The reply to most writes.
+pub(crate) const OK_FRAME: &[u8] = b"+OK\r\n";
 
 const DEPTH_CEILING: usize = 1024;
 /// A line longer than this is not worth the search of the short cut.
 const SHORT_LINE: usize = 64;
+
+impl Scan {
+    /// Of no bytes at all.
+    pub(crate) const NOTHING: Scan = Scan::Incomplete { bytes_wanted: 0 };
+}
 
 impl Scanner {
     /// A scanner at the start of a reply.
@@ -103,6 +113,7 @@ impl Scanner {
             bulk: size(limits.bulk_bytes_max),
             reply: size(limits.reply_bytes_max),
             attribute: size(limits.attribute_bytes_max),
+            takes_ok: limits.line_bytes_max >= 2 && limits.reply_bytes_max >= OK_FRAME.len() as u64,
         };
         Scanner { bounds, fresh: true, progress: Progress::default(), failed: None }
     }
@@ -115,12 +126,23 @@ impl Scanner {
     /// call answers the same error, and the connection is good for nothing but closing.
     #[inline]
     pub fn scan(&mut self, bytes: &[u8]) -> Result<Scan, ProtocolError> {
-        if self.fresh
-            && let Some(len) = whole_scalar(bytes, &self.bounds, self.bounds.reply)
-        {
-            return Ok(Scan::Complete(Frame { len, attribute_len: 0, kind: FrameKind::Reply }));
+        match self.scan_scalar(bytes) {
+            Some(len) => Ok(Scan::Complete(Frame { len, attribute_len: 0, kind: FrameKind::Reply })),
+            None => self.scan_on(bytes),
         }
-        self.scan_on(bytes)
+    }
+
+    /// The size of a reply of the commonest forms, where `bytes` begin with a whole one. `None` says nothing: [`Scanner::scan`] decides.
+    #[inline(always)]
+    pub(crate) fn scan_scalar(&self, bytes: &[u8]) -> Option<usize> {
+        if !self.fresh {
+            None
+        } else if self.bounds.takes_ok && bytes.starts_with(OK_FRAME) {
+            // What most writes are answered with.
+            Some(OK_FRAME.len())
+        } else {
+            whole_scalar(bytes, &self.bounds, self.bounds.reply)
+        }
     }
 
     /// Forgets the current reply and any error: for a new connection.
@@ -174,8 +196,6 @@ fn whole_scalar(bytes: &[u8], bounds: &Bounds, room: usize) -> Option<usize> {
             None if body.starts_with(b"-1\r\n") && bounds.line >= 2 => 5,
             None => return None,
         },
-        // What most writes are answered with.
-        b'+' if body.starts_with(b"OK\r\n") && bounds.line >= 2 => 5,
         b'+' | b'-' => {
             let text = body.iter().take(SHORT_LINE).position(|&byte| byte == b'\r')?;
             if text > bounds.line || body.get(text.wrapping_add(1)) != Some(&b'\n') {

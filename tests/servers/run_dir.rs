@@ -11,7 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const REAP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/reap");
+/// The script itself, so that a program of another package finds it too.
+const REAP: &str = include_str!("reap");
 
 struct RunDir {
     path: PathBuf,
@@ -45,7 +46,7 @@ impl RunDir {
 /// Starts the watcher: in a process group of its own, so that Ctrl-C leaves it to do its work.
 fn watch(path: &Path) -> Child {
     Command::new("sh")
-        .args(["-c", "cat >/dev/null; exec sh \"$0\" \"$1\"", REAP])
+        .args(["-c", &format!("cat >/dev/null\n{REAP}"), "reap"])
         .arg(path)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -60,7 +61,7 @@ fn sweep(all: &Path) {
     let Ok(entries) = fs::read_dir(all) else { return };
     for entry in entries.flatten() {
         if !owner_lives(&entry.file_name().to_string_lossy()) {
-            let _ = Command::new("sh").arg(REAP).arg(entry.path()).status();
+            let _ = Command::new("sh").args(["-c", REAP, "reap"]).arg(entry.path()).status();
         }
     }
 }

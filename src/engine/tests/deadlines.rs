@@ -155,3 +155,73 @@ fn a_silent_node_is_given_up_and_the_others_are_not() {
     assert!(s.is_open(A), "nothing is owed by A");
     assert_eq!(s.result(batch, 0), "pending", "a read is sent again on the next connection");
 }
+
+/// Submits with the time of the open burst.
+fn burst_of(s: &mut Script, command: &Cmd, user_data: u64, timeout_ms: u64) -> Token {
+    let now = s.engine.burst_began().expect("a burst is open");
+    let request = command.request().expect("a good command");
+    s.engine.submit_stream(&request, user_data, timeout_ms, now).expect("room")
+}
+
+/// When each result comes, milliseconds after `from`.
+fn ends(s: &mut Script, from: Timestamp, ms: u64) -> Vec<(u64, u64)> {
+    let mut ends = Vec::new();
+    for _ in 0..ms {
+        s.tick(1);
+        let at = s.now.since(from).as_millis() as u64;
+        ends.extend(s.completions().into_iter().map(|(user_data, _)| (user_data, at)));
+    }
+    ends
+}
+
+#[test]
+fn no_deadline_of_a_burst_passes_early_however_long_it_was_submitted_for() {
+    let keys = [key_of(A, 1), key_of(A, 2)];
+    for pause_ms in [0, 1, 3, 4, 5, 50, 5_000] {
+        let mut s = Script::start();
+        s.engine.begin_burst(s.now);
+        let began = s.now;
+        burst_of(&mut s, &set(&keys[0], "first"), 1, 100);
+        // The host is busy elsewhere, and comes back with another command.
+        s.now = s.now.after_ms(pause_ms);
+        let paused = s.now;
+        burst_of(&mut s, &set(&keys[1], "second"), 2, 100);
+        s.engine.end_burst(s.now);
+        s.engine.flush();
+        let ends = ends(&mut s, began, pause_ms + 300);
+        let of = |user_data| ends.iter().find(|end| end.0 == user_data).map(|end| end.1);
+        let second = of(2).expect("it runs out of time") - paused.since(began).as_millis() as u64;
+        assert!((100..=109).contains(&second), "{pause_ms}: {second}");
+        let first = of(1).expect("it runs out of time");
+        assert!((100..=109 + pause_ms).contains(&first), "{pause_ms}: {first}");
+    }
+}
+
+#[test]
+fn a_look_at_deadlines_ends_the_burst_first() {
+    let mut s = Script::start();
+    s.engine.begin_burst(s.now);
+    s.now = s.now.after_ms(1_000);
+    burst_of(&mut s, &set(&key_of(A, 1), "v"), 1, 100);
+    let submitted = s.now;
+    s.engine.handle_timeout(s.now);
+    assert_eq!(s.completions(), [], "given up at once for the age of its burst");
+    assert_eq!(s.engine.burst_began(), None);
+    let end = ends(&mut s, submitted, 200);
+    assert!(matches!(end[..], [(1, 100..=109)]), "{end:?}");
+}
+
+#[test]
+fn commands_before_the_burst_keep_their_deadlines_and_split_ones_move_theirs() {
+    let mut s = Script::start();
+    s.stream(&set(&key_of(A, 1), "before"), 1, 100);
+    s.engine.begin_burst(s.now);
+    let began = s.now;
+    let both = cmd("MSET").arg(key_of(A, 2)).arg(1).arg(key_of(A, 3)).arg(2);
+    burst_of(&mut s, &both, 2, 100);
+    s.now = s.now.after_ms(50);
+    s.engine.end_burst(s.now);
+    let ends = ends(&mut s, began, 300);
+    let of = |user_data| ends.iter().find(|end| end.0 == user_data).map_or(0, |end| end.1);
+    assert!((100..=105).contains(&of(1)) && (150..=159).contains(&of(2)), "{ends:?}");
+}

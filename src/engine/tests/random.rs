@@ -128,7 +128,7 @@ impl Sim {
                 let home = *homes.entry(entry.slot).or_insert(row);
                 assert_eq!(home, row, "commands of slot {} are on two connections", entry.slot);
             }
-            for entry in &link.in_flight {
+            for entry in link.in_flight.iter() {
                 *referenced.entry(entry.batch).or_default() += 1;
             }
         }

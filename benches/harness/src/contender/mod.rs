@@ -1,0 +1,272 @@
+//! The contenders: what is compared, behind one trait.
+//!
+//! A contender lives in a process of its own (see `worker`), so that its processor time, memory, allocations and context switches
+//! are its own. Invariant: every contender is given the same plan, sends every command of it, and looks at every reply: an error reply or a
+//! value of the wrong kind is a [`Failure`] or is counted, never skipped.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::measure::Latencies;
+use crate::plan::Plan;
+
+mod blocking;
+mod floor;
+#[cfg(feature = "peers")]
+mod fred;
+#[cfg(feature = "peers")]
+mod on_tokio;
+mod panpipe;
+<<<<<<< HEAD
+mod redis_benchmark;
+=======
+#[cfg(feature = "peers")]
+mod redis_async;
+#[cfg(feature = "peers")]
+mod redis_standalone;
+#[cfg(feature = "peers")]
+mod redis_sync;
+#[cfg(feature = "peers")]
+mod rustis;
+>>>>>>> main
+
+/// What a contender is told before it starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    /// Addresses of the primaries; each is a seed.
+    pub(crate) nodes: Vec<SocketAddr>,
+    /// User name and password, where the target asks for them.
+    pub(crate) credentials: Option<(Option<String>, String)>,
+    /// Whether the nodes form a cluster; a standalone server has one node.
+    pub(crate) cluster: bool,
+    /// For how long it may look for replies before it sleeps, where it can.
+    pub(crate) spin_us: u32,
+    /// When the event-driven contenders let commands leave.
+    pub(crate) flush_policy: Flush,
+}
+
+/// When commands leave, in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Flush {
+    /// When the caller says so: after each round of taking results.
+    Explicit,
+    /// Each command at once.
+    EachCommand,
+    /// With each turn of the loop.
+    EachTurn,
+    /// When this many bytes or commands wait for a node.
+    Threshold { bytes: usize, commands: usize },
+}
+
+/// What a contender says of itself: a name and a value.
+pub(crate) type Setting = (String, String);
+
+/// What a contender counted itself since it was started, where it can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    /// System calls that send.
+    pub(crate) writes: u64,
+    /// System calls that receive.
+    pub(crate) reads: u64,
+    /// System calls that wait, or that submit and wait.
+    pub(crate) waits: u64,
+    pub(crate) bytes_written: u64,
+    pub(crate) bytes_read: u64,
+    /// MOVED and ASK.
+    pub(crate) redirects: u64,
+}
+
+impl Counters {
+    /// What happened since `earlier`.
+    pub(crate) fn since(self, earlier: Counters) -> Counters {
+        Counters {
+            writes: self.writes - earlier.writes,
+            reads: self.reads - earlier.reads,
+            waits: self.waits - earlier.waits,
+            bytes_written: self.bytes_written - earlier.bytes_written,
+            bytes_read: self.bytes_read - earlier.bytes_read,
+            redirects: self.redirects - earlier.redirects,
+        }
+    }
+}
+
+/// What a contender did by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Done {
+    pub(crate) flushes: u64,
+    pub(crate) commands: u64,
+    pub(crate) errors: u64,
+}
+
+/// One client, connected.
+pub(crate) trait Contender {
+    /// Everything about its configuration that could matter to a sceptic: versions, protocol, threads, buffers.
+    fn settings(&self) -> Vec<Setting>;
+
+    /// Sends flush `at` of the plan and waits for all its replies. Answers how many of them were errors.
+    ///
+    /// # Errors
+    /// Where the flush as a whole failed.
+    fn flush(&mut self, plan: &Plan, at: usize) -> Result<u64>;
+
+    /// Sends flushes one after the other until `commands` are answered, with at most `window` commands in flight. A client without a
+    /// window of its own sends a flush at a time.
+    ///
+    /// # Errors
+    /// As [`Contender::flush`].
+    fn stream(&mut self, plan: &Plan, commands: u64, window: usize) -> Result<Done> {
+        let _a_flush_is_its_window = window;
+        let mut done = Done::default();
+        while done.commands < commands {
+            let at = done.flushes as usize % plan.flushes.len();
+            done.errors += self.flush(plan, at)?;
+            done.commands += plan.flushes[at].len() as u64;
+            done.flushes += 1;
+        }
+        Ok(done)
+    }
+
+    /// Keeps `lanes` batches in flight for that long, each lane with one batch after the other, and records how long each took.
+    /// `None` where the client can have but one.
+    ///
+    /// # Errors
+    /// As [`Contender::flush`].
+    fn stress(
+        &mut self,
+        _plan: &Plan,
+        _lanes: usize,
+        _time: Duration,
+        _latencies: &mut Latencies,
+    ) -> Result<Option<Done>> {
+        Ok(None)
+    }
+
+    /// A contender that is another program runs by itself, for about that long. `None`: it is driven flush by flush.
+    ///
+    /// # Errors
+    /// Where the program failed.
+    fn run_alone(
+        &mut self,
+        _plan: &Plan,
+        _time: Duration,
+        _latencies: &mut Latencies,
+    ) -> Result<Option<Done>> {
+        Ok(None)
+    }
+
+    /// Whether it is another program. Then it is given a number of commands as a stream of them, never as batches.
+    fn runs_alone(&self) -> bool {
+        false
+    }
+
+    /// What it counted itself.
+    fn counters(&self) -> Option<Counters> {
+        None
+    }
+}
+
+type Start = fn(&Setup, &Plan) -> Result<Box<dyn Contender>>;
+
+/// A contender as it is listed.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) start: Start,
+}
+
+const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "panpipe",
+        about: "this library, mio transport, a pipeline per flush",
+        start: panpipe::start,
+    },
+    Entry {
+        name: "floor",
+        about: "no client at all: bytes made beforehand, epoll through mio, replies counted",
+        start: floor::prebuilt,
+    },
+    Entry {
+        name: "floor-full",
+        about: "no client library, but its least work: slot, owner, encoding, scanning; epoll through mio",
+        start: floor::full,
+    },
+    #[cfg(target_os = "linux")]
+    Entry { name: "floor-ring", about: "floor over io_uring", start: floor::prebuilt_ring },
+    #[cfg(target_os = "linux")]
+    Entry { name: "floor-full-ring", about: "floor-full over io_uring", start: floor::full_ring },
+    Entry {
+        name: "blocking-sequential",
+        about: "blocking sockets, one node after the other",
+        start: blocking::sequential,
+    },
+    Entry {
+        name: "blocking-threads",
+        about: "blocking sockets, a thread per node, woken for each flush",
+        start: blocking::threads,
+    },
+    Entry {
+        name: "blocking-multiplexed",
+        about: "blocking sockets, one thread: write to all nodes, then read from all",
+        start: blocking::multiplexed,
+    },
+<<<<<<< HEAD
+    Entry {
+        name: "redis-benchmark",
+        about: "the program that comes with Redis: neither routes by key nor keeps replies; SET and GET only",
+        start: redis_benchmark::start,
+    },
+=======
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs",
+        about: "redis-rs, blocking: a cluster pipeline per flush",
+        start: redis_sync::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs-async",
+        about: "redis-rs on tokio: a future per command, as its pipelines cannot span slots",
+        start: redis_async::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "redis-rs-standalone",
+        about: "redis-rs, blocking, one connection to the first node: for standalone servers and the sink",
+        start: redis_standalone::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry {
+        name: "fred",
+        about: "fred on tokio: a future per command, which it pipelines by itself",
+        start: fred::start,
+    },
+    #[cfg(feature = "peers")]
+    Entry { name: "rustis", about: "rustis on tokio: a pipeline per flush", start: rustis::start },
+>>>>>>> main
+];
+
+/// All that this build has.
+pub(crate) fn all() -> impl Iterator<Item = Entry> {
+    ENTRIES.iter().copied()
+}
+
+/// The contender of this name.
+///
+/// # Errors
+/// Where there is none; the message lists them.
+pub(crate) fn named(name: &str) -> Result<Entry> {
+    all().find(|entry| entry.name == name).ok_or_else(|| {
+        let names: Vec<&str> = all().map(|entry| entry.name).collect();
+        anyhow::anyhow!("there is no contender {name:?} in this build; there are {}", names.join(", "))
+    })
+}
+
+/// The time until which something may run.
+pub(crate) fn until(time: Duration) -> Instant {
+    Instant::now() + time
+}

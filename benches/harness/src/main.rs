@@ -1,0 +1,40 @@
+//! The benchmark harness of panpipe: see `README.md` beside it, or `--help`.
+
+mod ab;
+mod cargo;
+mod cli;
+mod contender;
+mod flame;
+mod keys;
+mod load;
+mod measure;
+mod plain;
+mod plan;
+mod prepare;
+mod progress;
+mod race;
+mod report;
+mod scene;
+mod standing;
+mod suite;
+mod sweep;
+mod syscalls;
+mod target;
+mod timeline;
+mod worker;
+mod workload;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: measure::alloc::Counting = measure::alloc::Counting;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
