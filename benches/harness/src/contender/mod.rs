@@ -20,18 +20,15 @@ mod fred;
 #[cfg(feature = "peers")]
 mod on_tokio;
 mod panpipe;
-<<<<<<< HEAD
-mod redis_benchmark;
-=======
 #[cfg(feature = "peers")]
 mod redis_async;
+mod redis_benchmark;
 #[cfg(feature = "peers")]
 mod redis_standalone;
 #[cfg(feature = "peers")]
 mod redis_sync;
 #[cfg(feature = "peers")]
 mod rustis;
->>>>>>> main
 
 /// What a contender is told before it starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -214,13 +211,11 @@ const ENTRIES: &[Entry] = &[
         about: "blocking sockets, one thread: write to all nodes, then read from all",
         start: blocking::multiplexed,
     },
-<<<<<<< HEAD
     Entry {
         name: "redis-benchmark",
         about: "the program that comes with Redis: neither routes by key nor keeps replies; SET and GET only",
         start: redis_benchmark::start,
     },
-=======
     #[cfg(feature = "peers")]
     Entry {
         name: "redis-rs",
@@ -247,7 +242,6 @@ const ENTRIES: &[Entry] = &[
     },
     #[cfg(feature = "peers")]
     Entry { name: "rustis", about: "rustis on tokio: a pipeline per flush", start: rustis::start },
->>>>>>> main
 ];
 
 /// All that this build has.
