@@ -19,11 +19,20 @@ use crate::{ab, flame, report, standing, suite, timeline, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
-#[command(name = "panpipe-bench", version, max_term_width = 110)]
+#[command(name = "panpipe-bench", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Begin with:
+  panpipe-bench list                              what can be chosen
+  panpipe-bench run                               1000 SETs per flush, this library against no client at all
+  panpipe-bench run --workload W1 --target redis-7.0 --contenders all --out target/w1
+  panpipe-bench sweep batch --contenders panpipe,redis-rs
+  panpipe-bench flame --workload W2               where the time goes
+How it measures, and what the figures do not say: benches/harness/README.md";
 
 #[derive(Debug, Subcommand)]
 enum Command {
