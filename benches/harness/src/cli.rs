@@ -28,7 +28,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Begin with:
   panpipe-bench list                              what can be chosen
-  panpipe-bench run                               1000 SETs per flush, this library against no client at all
+  panpipe-bench run                               1000 SETs per flush: panpipe and the floor
   panpipe-bench run --workload W1 --target redis-7.0 --contenders all --out target/w1
   panpipe-bench sweep batch --contenders panpipe,redis-rs
   panpipe-bench flame --workload W2               where the time goes
