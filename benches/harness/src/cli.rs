@@ -15,7 +15,7 @@ use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{ab, flame, report, standing, suite, timeline, worker, workload};
+use crate::{ab, flame, matrix, report, standing, suite, timeline, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -53,6 +53,9 @@ enum Command {
     },
     /// Renders a stored document again.
     Report {
+        /// The targets and the figures side by side, in Markdown, as `table` prints them.
+        #[arg(long)]
+        standing: bool,
         /// A `report.json`.
         file: PathBuf,
         #[command(flatten)]
@@ -289,7 +292,11 @@ pub(crate) fn run() -> Result<()> {
         }
         Command::Run(run) => run.show.show(&races(&[run.race()?])?),
         Command::Sweep { over, values, run } => run.show.show(&races(&over.races(&run.race()?, &values)?)?),
-        Command::Report { file, show } => show.show(&Document::read(&file)?),
+        Command::Report { file, standing: true, .. } => {
+            print!("{}", standing_text(&Document::read(&file)?));
+            Ok(())
+        }
+        Command::Report { file, show, .. } => show.show(&Document::read(&file)?),
         Command::Flame(options) => flame::run(&options),
         Command::Timeline(options) => timeline::run(&options),
         Command::Ab(options) => ab::run(&options),
@@ -323,10 +330,16 @@ fn table(options: &TableOptions) -> Result<()> {
     let races: Vec<Race> = parts.into_iter().flat_map(|part| part.races).collect();
     let document = Document::new(run_all(&races)?)?;
     report::write_all(&document, None, &options.out)?;
-    let standing = standing::markdown(&standing::rows(&document.outcomes));
+    let standing = standing_text(&document);
     print!("{standing}");
     let path = options.out.join("standing.md");
     std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The targets, then the figures.
+fn standing_text(document: &Document) -> String {
+    let rows = standing::markdown(&standing::rows(&document.outcomes));
+    format!("{rows}\n{}", matrix::markdown(&document.outcomes))
 }
 
 fn list() {
