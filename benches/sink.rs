@@ -1,11 +1,16 @@
-//! The whole client over mio and real sockets, against a peer that answers at once: time, processor time of the client's thread, system
-//! calls and allocations.
+//! The whole client over mio and real sockets, against a peer that answers at once: time, processor time of the client's thread, how
+//! long a flush takes, system calls and allocations.
 //!
 //! ```text
 //! cargo bench --bench sink                        every workload for two seconds
 //! cargo bench --bench sink -- set_1000 20         one workload for twenty seconds: for a profiler
 //! cargo bench --bench sink -- all 1 9             every workload for a second, in turn, nine times; the median and the best of each
 //! cargo bench --bench sink -- --test              one round of each workload: that it runs
+//! cargo bench --bench sink -- set_10,get_10000    any size of flush; also mixed_20 (half of each), stream_get_50
+//!     --url redis://127.0.0.1:7000                a real cluster instead (not for the floor)
+//!     --nodes 12                                  so many peers instead of three
+//!     --delays-us 0,500                           the first peer answers at once, the second after half a millisecond, and so on
+//!     --spin-us 50                                Config::spin_us
 //! ```
 //!
 //! The workloads `floor_…` send the same bytes, made beforehand, and count what comes back: the physical floor of the machine at that
@@ -15,7 +20,7 @@ mod peer;
 
 use std::time::{Duration, Instant};
 
-use panpipe::command::{Arg, Commands, Keys, Request};
+use panpipe::command::{self, Arg, Commands as _, Keys, Request};
 use panpipe::resp::from_reply::FromReply;
 use panpipe::resp::reply::ReplyRef;
 use panpipe::{Client, Config, Error, FlushPolicy, Ticket};
@@ -30,6 +35,12 @@ static ALLOCATOR: alloc::Counting = alloc::Counting;
 
 const NODES: usize = 3;
 const KEYS: usize = 10_000;
+/// Room for the times of all rounds.
+const ROUNDS_MAX: usize = 1 << 20;
+
+/// Those of `all`.
+const WORKLOADS: &str = "floor_set_100,floor_set_1000,floor_get_100,floor_get_1000,set_100,set_1000,get_100,get_1000,\
+                         stream_set_1000,stream_get_1000,call_set,call_get";
 
 #[derive(Clone, Copy)]
 enum Use {
@@ -43,20 +54,56 @@ enum Use {
     Floor(usize),
 }
 
-const WORKLOADS: [(&str, Kind, Use); 12] = [
-    ("floor_set_100", Kind::Set, Use::Floor(100)),
-    ("floor_set_1000", Kind::Set, Use::Floor(1000)),
-    ("floor_get_100", Kind::Get, Use::Floor(100)),
-    ("floor_get_1000", Kind::Get, Use::Floor(1000)),
-    ("set_100", Kind::Set, Use::Pipeline(100)),
-    ("set_1000", Kind::Set, Use::Pipeline(1000)),
-    ("get_100", Kind::Get, Use::Pipeline(100)),
-    ("get_1000", Kind::Get, Use::Pipeline(1000)),
-    ("stream_set_1000", Kind::Set, Use::Stream(1000)),
-    ("stream_get_1000", Kind::Get, Use::Stream(1000)),
-    ("call_set", Kind::Set, Use::Call),
-    ("call_get", Kind::Get, Use::Call),
-];
+/// What is sent.
+#[derive(Clone, Copy)]
+enum Commands {
+    Only(Kind),
+    /// Reads and writes in turn.
+    Mixed,
+}
+
+impl Commands {
+    fn kind(self, number: usize) -> Kind {
+        match self {
+            Commands::Only(kind) => kind,
+            Commands::Mixed if number.is_multiple_of(2) => Kind::Get,
+            Commands::Mixed => Kind::Set,
+        }
+    }
+}
+
+/// The workload of a name such as `floor_set_100`.
+fn workload(name: &str) -> Option<(Commands, Use)> {
+    let words: Vec<&str> = name.split('_').collect();
+    let (way, words) = match words[..] {
+        ["floor", ref rest @ ..] => ("floor", rest),
+        ["stream", ref rest @ ..] => ("stream", rest),
+        ["call", ref rest @ ..] => ("call", rest),
+        ref all => ("flush", all),
+    };
+    let commands = match *words.first()? {
+        "set" => Commands::Only(Kind::Set),
+        "get" => Commands::Only(Kind::Get),
+        "mixed" => Commands::Mixed,
+        _ => return None,
+    };
+    let size = words.get(1).and_then(|size| size.parse().ok());
+    let way = match (way, size) {
+        ("call", _) => Use::Call,
+        ("stream", size) => Use::Stream(size?),
+        ("floor", size) => Use::Floor(size?),
+        (_, size) => Use::Pipeline(size?),
+    };
+    Some((commands, way))
+}
+
+/// Where and how the workloads run.
+struct Setting {
+    url: Option<String>,
+    nodes: usize,
+    delays_us: Vec<u64>,
+    spin_us: Option<u32>,
+}
 
 /// A reply that is looked at where it lies.
 struct Seen(usize);
@@ -70,78 +117,140 @@ impl FromReply for Seen {
 }
 
 fn main() -> Result<(), Error> {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let mut args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let mut option = |name: &str| {
+        let at = args.iter().position(|arg| arg == name)?;
+        args.drain(at..(at + 2).min(args.len())).nth(1)
+    };
+    let delays = option("--delays-us").unwrap_or_default();
+    let setting = Setting {
+        url: option("--url"),
+        nodes: option("--nodes").and_then(|nodes| nodes.parse().ok()).unwrap_or(NODES),
+        delays_us: delays.split(',').filter_map(|delay| delay.parse().ok()).collect(),
+        spin_us: option("--spin-us").and_then(|spin| spin.parse().ok()),
+    };
     let number = |at: usize, usual: u64| args.get(at).and_then(|text| text.parse().ok()).unwrap_or(usual);
     let only_test = args.first().is_some_and(|arg| arg == "--test");
     let (seconds, turns) = if only_test { (0, 1) } else { (number(1, 2), number(2, 1)) };
-    let wanted =
-        |name: &str| only_test || args.first().is_none_or(|wanted| wanted == name || wanted == "all");
-    let chosen = || WORKLOADS.into_iter().filter(|(name, ..)| wanted(name));
-    let mut lines: Vec<Vec<Line>> = chosen().map(|_| Vec::new()).collect();
+    let names = args.first().filter(|name| *name != "all" && !only_test).map_or(WORKLOADS, String::as_str);
+    let mut chosen = Vec::new();
+    for name in names.split(',') {
+        let workload = workload(name).ok_or_else(|| Error::config(format!("no workload {name}")))?;
+        chosen.push((name, workload, Vec::new()));
+    }
     for _ in 0..turns {
-        for ((_, kind, way), lines) in chosen().zip(&mut lines) {
-            lines.push(run(kind, way, Duration::from_secs(seconds))?);
+        for (_, (commands, way), lines) in &mut chosen {
+            lines.push(run(&setting, *commands, *way, Duration::from_secs(seconds))?);
         }
     }
     println!(
-        "{:<17}{:>10}{:>10}{:>12}{:>12}{:>9}{:>9}{:>9}{:>13}",
-        "workload", "wall ns", "best", "cpu ns", "best", "writes", "reads", "waits", "allocations"
+        "{:<17}{:>10}{:>10}{:>12}{:>12}{:>10}{:>10}{:>9}{:>9}{:>9}{:>13}",
+        "workload",
+        "wall ns",
+        "best",
+        "cpu ns",
+        "best",
+        "p50 us",
+        "p99 us",
+        "writes",
+        "reads",
+        "waits",
+        "allocations"
     );
-    for ((name, ..), lines) in chosen().zip(&lines) {
-        let [wall, cpu, writes, reads, waits] = [0, 1, 2, 3, 4].map(|column| {
-            let mut seen: Vec<f64> = lines.iter().map(|line| line.figures[column]).collect();
-            seen.sort_by(f64::total_cmp);
-            (seen[seen.len() / 2], seen[0])
-        });
-        let allocations = lines.iter().map(|line| line.allocations).max().unwrap_or(0);
-        println!(
-            "{name:<17}{:>10.1}{:>10.1}{:>12.1}{:>12.1}{:>9.2}{:>9.2}{:>9.2}{allocations:>13}",
-            wall.0, wall.1, cpu.0, cpu.1, writes.0, reads.0, waits.0
-        );
+    for (name, _, lines) in &chosen {
+        print_lines(name, lines);
     }
     Ok(())
 }
 
-/// One run: nanoseconds and processor nanoseconds per command; writes, reads and waits per flush (or call, or turn); all allocations.
+/// Medians; of the times also the best.
+fn print_lines(name: &str, lines: &[Line]) {
+    let [wall, cpu, p50, p99, writes, reads, waits] = [0, 1, 2, 3, 4, 5, 6].map(|column| {
+        let mut seen: Vec<f64> = lines.iter().map(|line| line.figures[column]).collect();
+        seen.sort_by(f64::total_cmp);
+        (seen[seen.len() / 2], seen[0])
+    });
+    let allocations = lines.iter().map(|line| line.allocations).max().unwrap_or(0);
+    println!(
+        "{name:<17}{:>10.1}{:>10.1}{:>12.1}{:>12.1}{:>10.1}{:>10.1}{:>9.2}{:>9.2}{:>9.2}{allocations:>13}",
+        wall.0, wall.1, cpu.0, cpu.1, p50.0, p99.0, writes.0, reads.0, waits.0
+    );
+}
+
+/// One run: nanoseconds and processor nanoseconds per command; how many microseconds half and 99 of 100 flushes (or calls, or turns) take
+/// at most; writes, reads and waits per flush; all allocations.
 struct Line {
-    figures: [f64; 5],
+    figures: [f64; 7],
     allocations: u64,
 }
 
 /// What is measured.
 trait Subject {
-    /// Works for that long, a round at least; answers how many commands and rounds fitted in.
-    fn run(&mut self, time: Duration) -> Result<(u64, u64), Error>;
+    /// Does one round; answers how many commands that were.
+    fn round(&mut self) -> Result<u64, Error>;
+
+    /// Before the first round and after the last.
+    fn begin(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Writes, reads and waits so far.
     fn calls(&self) -> [u64; 3];
 }
 
+/// Works for that long, a round at least; answers how many commands there were.
+fn work(subject: &mut dyn Subject, time: Duration, took_ns: &mut Vec<u64>) -> Result<u64, Error> {
+    let began = Instant::now();
+    let (mut commands, mut last) = (0, Duration::ZERO);
+    took_ns.clear();
+    subject.begin()?;
+    loop {
+        commands += subject.round()?;
+        let now = began.elapsed();
+        took_ns.push((now - last).as_nanos() as u64);
+        last = now;
+        if last >= time {
+            break;
+        }
+    }
+    subject.end()?;
+    Ok(commands)
+}
+
 /// Runs a workload, warm.
-fn run(kind: Kind, way: Use, time: Duration) -> Result<Line, Error> {
-    let servers = Servers::start(NODES).map_err(|error| io(&error))?;
+fn run(setting: &Setting, commands: Commands, way: Use, time: Duration) -> Result<Line, Error> {
+    let servers = Servers::start_delayed(setting.nodes, &setting.delays_us).map_err(|error| io(&error))?;
     let keys = keys(KEYS);
     let mut subject: Box<dyn Subject> = match way {
         Use::Floor(size) => {
-            let floor = Floor::new(servers.ports(), kind, &keys, size).map_err(|error| io(&error))?;
-            Box::new((floor, size as u64))
+            let floor = Floor::new(servers.ports(), commands.kind(1), &keys, size);
+            Box::new((floor.map_err(|error| io(&error))?, size as u64))
         }
         _ => {
-            let mut config = Config::from_url(&servers.url())?;
+            let mut config = Config::from_url(setting.url.as_ref().unwrap_or(&servers.url()))?;
             config.flush_policy = FlushPolicy::Explicit;
+            config.refresh_interval_ms = 0;
+            config.spin_us = setting.spin_us.unwrap_or(config.spin_us);
             let client = Client::connect_with(config)?;
-            Box::new(Load { client, way, kind, keys, next: 0, tickets: Vec::with_capacity(KEYS) })
+            Box::new(Load { client, way, commands, keys, next: 0, tickets: Vec::with_capacity(KEYS) })
         }
     };
-    subject.run(time / 10)?;
+    let mut took_ns = Vec::with_capacity(ROUNDS_MAX);
+    work(&mut *subject, time / 10, &mut took_ns)?;
     let (calls, cpu, began) = (subject.calls(), cpu_time(), Instant::now());
-    let (ran, allocations) = alloc::during(|| subject.run(time));
-    let (commands, rounds) = ran?;
+    let (ran, allocations) = alloc::during(|| work(&mut *subject, time, &mut took_ns));
     let (wall, cpu) = (began.elapsed(), cpu_time() - cpu);
+    let (commands, rounds) = (ran?, took_ns.len() as u64);
     let per = |number: u64, of: u64| number as f64 / of as f64;
     let [writes, reads, waits] = [0, 1, 2].map(|kind| per(subject.calls()[kind] - calls[kind], rounds));
     let [wall, cpu] = [wall, cpu].map(|time| per(time.as_nanos() as u64, commands));
-    Ok(Line { figures: [wall, cpu, writes, reads, waits], allocations: allocations.count })
+    took_ns.sort_unstable();
+    let [p50, p99] = [50, 99].map(|percent| per(took_ns[took_ns.len() * percent / 100], 1000));
+    Ok(Line { figures: [wall, cpu, p50, p99, writes, reads, waits], allocations: allocations.count })
 }
 
 fn io(error: &std::io::Error) -> Error {
@@ -155,14 +264,9 @@ fn cpu_time() -> Duration {
 }
 
 impl Subject for (Floor, u64) {
-    fn run(&mut self, time: Duration) -> Result<(u64, u64), Error> {
-        let began = Instant::now();
-        let mut rounds = 0;
-        while rounds == 0 || began.elapsed() < time {
-            self.0.round().map_err(|error| io(&error))?;
-            rounds += 1;
-        }
-        Ok((rounds * self.1, rounds))
+    fn round(&mut self) -> Result<u64, Error> {
+        self.0.round().map_err(|error| io(&error))?;
+        Ok(self.1)
     }
 
     fn calls(&self) -> [u64; 3] {
@@ -173,32 +277,34 @@ impl Subject for (Floor, u64) {
 struct Load {
     client: Client,
     way: Use,
-    kind: Kind,
+    commands: Commands,
     keys: Vec<[u8; KEY_BYTES]>,
     next: usize,
     tickets: Vec<Ticket<Seen>>,
 }
 
 impl Subject for Load {
-    fn run(&mut self, time: Duration) -> Result<(u64, u64), Error> {
-        let began = Instant::now();
-        let (mut commands, mut rounds) = (0, 0);
-        if let Use::Stream(window) = self.way {
-            self.submit(window)?;
+    fn begin(&mut self) -> Result<(), Error> {
+        match self.way {
+            Use::Stream(window) => self.submit(window),
+            _ => Ok(()),
         }
-        while rounds == 0 || began.elapsed() < time {
-            commands += match self.way {
-                Use::Pipeline(size) => self.pipeline(size)?,
-                Use::Stream(_) => self.turn()?,
-                Use::Call | Use::Floor(_) => self.call()?,
-            };
-            rounds += 1;
+    }
+
+    fn round(&mut self) -> Result<u64, Error> {
+        match self.way {
+            Use::Pipeline(size) => self.pipeline(size),
+            Use::Stream(_) => self.turn(),
+            Use::Call | Use::Floor(_) => self.call(),
         }
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
         while self.client.stats().in_flight > 0 {
             self.client.wait(None)?;
         }
         while self.client.next_completion().is_some() {}
-        Ok((commands, rounds))
+        Ok(())
     }
 
     fn calls(&self) -> [u64; 3] {
@@ -214,7 +320,7 @@ impl Load {
         for _ in 0..size {
             let key = next_key(&self.keys, &mut self.next);
             let args = [Arg::Bytes(&key), Arg::Bytes(VALUE)];
-            self.tickets.push(pipeline.request(request(self.kind, &args)));
+            self.tickets.push(pipeline.request(request(self.commands.kind(self.next), &args)));
         }
         let replies = pipeline.flush()?;
         let mut seen = 0;
@@ -229,7 +335,7 @@ impl Load {
         for _ in 0..count {
             let key = next_key(&self.keys, &mut self.next);
             let args = [Arg::Bytes(&key), Arg::Bytes(VALUE)];
-            self.client.submit(request(self.kind, &args), 7)?;
+            self.client.submit(request(self.commands.kind(self.next), &args), 7)?;
         }
         self.client.flush();
         Ok(())
@@ -250,7 +356,8 @@ impl Load {
     fn call(&mut self) -> Result<u64, Error> {
         let key = next_key(&self.keys, &mut self.next);
         let args = [Arg::Bytes(&key), Arg::Bytes(VALUE)];
-        let seen: Seen = Commands::request(&mut self.client, request(self.kind, &args))?;
+        let seen: Seen =
+            command::Commands::request(&mut self.client, request(self.commands.kind(self.next), &args))?;
         std::hint::black_box(seen.0);
         Ok(1)
     }

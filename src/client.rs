@@ -15,7 +15,7 @@ use crate::engine::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::Pipeline;
 use crate::resp::from_reply::FromReply;
-use crate::transport::{Mio, Transport, TransportStats};
+use crate::transport::{Mio, Need, Transport, TransportStats};
 
 /// How much one [`Client::turn`] may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl<T: Transport> Client<T> {
                     reason: reason.to_owned(),
                 }));
             }
-            self.step(Some(deadline))?;
+            self.step(Some(deadline), Need::First)?;
         }
         let holes = self.engine.uncovered_slots();
         if self.engine.config().require_full_coverage && !holes.is_empty() {
@@ -153,11 +153,16 @@ impl<T: Transport> Client<T> {
     pub(crate) fn wait_for(&mut self, batch: BatchId) -> Result<()> {
         self.pump();
         while !self.engine.is_complete(batch) {
-            self.step(None)?;
+            self.step(None, self.need())?;
         }
         // Results of the event-driven use may have arrived on the way.
         self.arm(self.engine.has_completions());
         Ok(())
+    }
+
+    /// What waiting for a batch is waiting for: all that is owed, unless somebody else's replies are among it, or their times are recorded.
+    pub(crate) fn need(&self) -> Need {
+        if self.engine.serves_one_caller() { Need::All } else { Need::First }
     }
 
     /// Carries out what the engine asks for.
@@ -183,19 +188,19 @@ impl<T: Transport> Client<T> {
     }
 
     /// One iteration: everything that can be sent is sent, then it waits for something to happen, at most until `limit`.
-    pub(crate) fn step(&mut self, limit: Option<Timestamp>) -> Result<usize> {
+    pub(crate) fn step(&mut self, limit: Option<Timestamp>, need: Need) -> Result<usize> {
         self.end_burst();
         self.pump();
         let due = self.engine.poll_timeout().into_iter().chain(limit).min();
         let timeout = due.map(|due| due.since(self.transport.now()));
-        let happened = self.wait_once(timeout)?;
+        let happened = self.wait_once(timeout, need)?;
         Ok(happened)
     }
 
-    fn wait_once(&mut self, timeout: Option<Duration>) -> Result<usize> {
+    fn wait_once(&mut self, timeout: Option<Duration>, need: Need) -> Result<usize> {
         let happened = self
             .transport
-            .wait(timeout, &mut self.engine)
+            .wait(timeout, need, &mut self.engine)
             .map_err(|error| io_error("cannot wait for the sockets", &error))?;
         let mut happened = happened;
         if let Some(due) = self.engine.poll_timeout() {
@@ -292,7 +297,7 @@ impl<T: Transport> Client<T> {
         self.pump();
         let mut work = 0;
         for _ in 0..budget.rounds_max {
-            let happened = self.wait_once(Some(Duration::ZERO))?;
+            let happened = self.wait_once(Some(Duration::ZERO), Need::First)?;
             work += happened;
             if happened == 0 {
                 break;
@@ -313,7 +318,7 @@ impl<T: Transport> Client<T> {
         // Results that wait to be taken are something that has happened.
         let timeout = if self.engine.has_completions() { Some(Duration::ZERO) } else { timeout };
         let limit = timeout.map(|timeout| self.transport.now().after(timeout));
-        let happened = self.step(limit)?;
+        let happened = self.step(limit, Need::First)?;
         self.arm(false);
         Ok(happened)
     }
@@ -344,7 +349,7 @@ impl<T: Transport> Client<T> {
                 self.arm(self.engine.has_completions());
                 return Ok(pending);
             }
-            self.step(Some(limit))?;
+            self.step(Some(limit), Need::First)?;
         }
     }
 
@@ -408,7 +413,7 @@ impl<T: Transport> Client<T> {
         self.engine.refresh_topology(now);
         let limit = now.after(timeout);
         while self.engine.stats().refreshes == before && self.transport.now() < limit {
-            self.step(Some(limit))?;
+            self.step(Some(limit), Need::First)?;
         }
         self.arm(self.engine.has_completions());
         Ok(self.engine.stats().refreshes != before)

@@ -183,7 +183,8 @@ impl<'c, T: Transport> Pipeline<'c, T> {
         while let Some(row) = self.client.engine.flush_one() {
             self.client.pump();
             while self.client.engine.is_busy(row) && !self.client.engine.is_complete(self.batch) {
-                self.client.step(None)?;
+                let need = self.client.need();
+                self.client.step(None, need)?;
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Other clients, by the names of their crates.
-const PEERS: [&str; 3] = ["fred", "redis", "rustis"];
+const PACKAGES: [&str; 4] = ["panpipe", "fred", "redis", "rustis"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -46,9 +46,9 @@ fn versions() {
     let path = package.join("../../Cargo.lock");
     println!("cargo::rerun-if-changed={}", path.display());
     let lock = fs::read_to_string(&path).expect("the workspace has a Cargo.lock");
-    for peer in PEERS {
-        let version = version(&lock, peer).unwrap_or_else(|| panic!("Cargo.lock does not have {peer}"));
-        println!("cargo::rustc-env=VERSION_OF_{}={version}", peer.to_ascii_uppercase());
+    for package in PACKAGES {
+        let version = version(&lock, package).unwrap_or_else(|| panic!("Cargo.lock does not have {package}"));
+        println!("cargo::rustc-env=VERSION_OF_{}={version}", package.to_ascii_uppercase());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use super::Answers;
 
@@ -17,6 +18,11 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts this many nodes on free ports of the loopback interface.
     pub(crate) fn start(nodes: usize) -> std::io::Result<Servers> {
+        Servers::start_delayed(nodes, &[])
+    }
+
+    /// As `start`; each node answers so many microseconds later, in the order given and over again.
+    pub(crate) fn start_delayed(nodes: usize, delays_us: &[u64]) -> std::io::Result<Servers> {
         let listeners: Vec<TcpListener> =
             (0..nodes).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
         let ports: Vec<u16> = listeners
@@ -26,10 +32,12 @@ impl Servers {
         let answers = Answers::new(&ports);
         for (node, listener) in listeners.into_iter().enumerate() {
             let answers = answers.clone();
+            let delay =
+                delays_us.iter().cycle().nth(node).map_or(Duration::ZERO, |&us| Duration::from_micros(us));
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     // A client that goes away is no failure of the peer.
-                    let _gone = serve(node, stream, &answers);
+                    let _gone = serve(node, stream, &answers, delay);
                 }
             });
         }
@@ -48,7 +56,7 @@ impl Servers {
     }
 }
 
-fn serve(node: usize, mut stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
+fn serve(node: usize, mut stream: TcpStream, answers: &Answers, delay: Duration) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut inbox = vec![0; INBOX_BYTES];
     let mut held = 0;
@@ -65,6 +73,9 @@ fn serve(node: usize, mut stream: TcpStream, answers: &Answers) -> std::io::Resu
         }
         inbox.copy_within(answered.consumed..held, 0);
         held -= answered.consumed;
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
         stream.write_all(&outbox)?;
         outbox.clear();
     }

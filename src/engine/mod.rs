@@ -279,6 +279,11 @@ impl Engine {
         }
     }
 
+    /// Whether all that is in flight is one caller's who waits for the whole of it: none of it is event-driven, and no times are recorded.
+    pub(crate) fn serves_one_caller(&self) -> bool {
+        self.stream.is_idle() && self.tracing.is_none()
+    }
+
     /// Takes the oldest result of the event-driven use.
     pub fn next_completion(&mut self) -> Option<Completion<'_>> {
         self.stream.next()

@@ -12,6 +12,8 @@ use bytes::{Bytes, BytesMut};
 
 /// Usual size; a reply of a few hundred small commands.
 const RECV_BYTES: usize = 64 << 10;
+/// What has grown beyond this for one reply is not kept for others.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Least room a transport is given.
 const SPARE_BYTES_MIN: usize = 4 << 10;
 
@@ -85,9 +87,9 @@ impl RecvBuf {
         self.buf.is_empty()
     }
 
-    /// Whether it holds nothing and has the usual size: another connection may have it.
+    /// Whether it holds nothing: another connection may have it.
     pub(crate) fn is_spare(&self) -> bool {
-        self.end == 0 && self.buf.len() == RECV_BYTES
+        self.end == 0 && (RECV_BYTES..=KEPT_BYTES_MAX).contains(&self.buf.len())
     }
 
     pub(crate) fn clear(&mut self) {

@@ -25,7 +25,7 @@ use smallvec::SmallVec;
 use crate::config::{Config, Endpoint};
 use crate::engine::{ConnId, Engine, Timestamp};
 use crate::testkit::{ModelCluster, ModelConfig, SessionId};
-use crate::transport::{Transport, TransportStats};
+use crate::transport::{Need, Transport, TransportStats};
 
 /// How long bytes travel one way unless told otherwise.
 const LATENCY: Duration = Duration::from_micros(100);
@@ -211,7 +211,7 @@ impl Transport for Memory {
         }
     }
 
-    fn wait(&mut self, timeout: Option<Duration>, engine: &mut Engine) -> io::Result<usize> {
+    fn wait(&mut self, timeout: Option<Duration>, _need: Need, engine: &mut Engine) -> io::Result<usize> {
         self.stats.waits += 1;
         self.collect();
         let next = self.travelling.peek().map(|arrival| arrival.0.at);

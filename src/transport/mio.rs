@@ -20,7 +20,7 @@ use crate::config::{Config, Endpoint, Resolver, TcpOptions};
 use crate::engine::{ConnId, Engine, Timestamp};
 use crate::transport::alarm::Alarm;
 use crate::transport::socket::{open_socket, write};
-use crate::transport::{Transport, TransportStats};
+use crate::transport::{Need, Transport, TransportStats};
 
 /// Most bytes read from one node before the others get their turn.
 const READ_QUANTUM_BYTES: usize = 1 << 20;
@@ -349,7 +349,7 @@ impl Transport for Mio {
         self.push(conn, engine, now);
     }
 
-    fn wait(&mut self, timeout: Option<Duration>, engine: &mut Engine) -> io::Result<usize> {
+    fn wait(&mut self, timeout: Option<Duration>, _need: Need, engine: &mut Engine) -> io::Result<usize> {
         let timeout = if self.has_leftovers() { Some(Duration::ZERO) } else { timeout };
         self.poll_spinning(timeout)?;
         let now = self.now();
@@ -432,4 +432,54 @@ fn token(conn: ConnId) -> Token {
 
 fn conn_of(token: Token) -> Option<ConnId> {
     (token != ALARM_TOKEN).then(|| ConnId::from_u64(token.0 as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream as Peer};
+
+    use super::*;
+    use crate::engine::Action;
+
+    /// An engine whose first connection has been made, and the peer of it.
+    fn connected() -> (Mio, Engine, Peer) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let port = listener.local_addr().expect("bound").port();
+        let config = Config::from_seeds([Endpoint::new("127.0.0.1", port)]);
+        let mut mio = Mio::new(&config).expect("a poll descriptor");
+        let mut engine = Engine::new(config, mio.now()).expect("a seed");
+        engine.handle_timeout(mio.now());
+        let Some(Action::Connect { conn, endpoint }) = engine.poll_action() else { panic!("no dial") };
+        mio.connect(conn, &endpoint, &mut engine);
+        let (peer, _) = listener.accept().expect("a connection");
+        while mio.stats().writes == 0 {
+            mio.wait(None, Need::First, &mut engine).expect("wait");
+        }
+        (mio, engine, peer)
+    }
+
+    #[test]
+    fn an_end_that_came_with_the_last_bytes_is_read_with_them() {
+        let (mut mio, mut engine, mut peer) = connected();
+        // Fewer bytes than there is room for: the rule of the short read would stop before the end, whose edge is the same one.
+        peer.write_all(b"%1\r\n").expect("the client reads");
+        drop(peer);
+        std::thread::sleep(Duration::from_millis(50));
+        let before = mio.stats().reads;
+        mio.wait(Some(Duration::from_secs(5)), Need::First, &mut engine).expect("wait");
+        assert_eq!(mio.stats().reads - before, 2);
+        assert_eq!(engine.stats().total.disconnects, 1);
+        assert!(mio.sockets.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_short_read_ends_a_drain() {
+        let (mut mio, mut engine, mut peer) = connected();
+        peer.write_all(b"%1\r\n").expect("the client reads");
+        let before = mio.stats().reads;
+        mio.wait(Some(Duration::from_secs(5)), Need::First, &mut engine).expect("wait");
+        assert_eq!(mio.stats().reads - before, 1);
+        assert_eq!(engine.stats().total.disconnects, 0);
+    }
 }

@@ -31,6 +31,16 @@ pub struct TransportStats {
     pub connects: u64,
 }
 
+/// What a wait is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// Whatever happens first: the caller has something to do with it.
+    First,
+    /// All replies that are owed: the caller can do nothing before the last of them, so it need not be woken for each.
+    All,
+}
+
 /// Moves bytes.
 ///
 /// A connection's name ([`ConnId`]) is never used twice, so a late event can be told from a fresh one.
@@ -48,11 +58,11 @@ pub trait Transport {
     fn submit(&mut self, conn: ConnId, engine: &mut Engine);
 
     /// Waits until something happens, at most `timeout` (`None`: without limit; zero: not at all), and tells the engine. Answers how many
-    /// things happened.
+    /// things happened. `need` says what the caller waits for; waking it earlier than that is always allowed.
     ///
     /// # Errors
     /// Only where waiting itself is impossible; trouble with one connection is told to the engine.
-    fn wait(&mut self, timeout: Option<Duration>, engine: &mut Engine) -> io::Result<usize>;
+    fn wait(&mut self, timeout: Option<Duration>, need: Need, engine: &mut Engine) -> io::Result<usize>;
 
     /// Whether work was left over by the last `wait` (a budget was used up): the next `wait` will not sleep.
     fn has_leftovers(&self) -> bool {

@@ -1,5 +1,5 @@
 //! Servers become a cluster, and how one sees that they are one.
-//! (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/)
+//! (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>)
 
 use std::time::{Duration, Instant};
 

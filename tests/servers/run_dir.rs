@@ -76,7 +76,7 @@ fn start_time(pid: u32) -> Option<String> {
     process_stat(pid)?.get(19).cloned()
 }
 
-/// The fields of /proc/<pid>/stat from the third on, which is the process state (so field 22, the start time, is at
+/// The fields of `/proc/<pid>/stat` from the third on, which is the process state (so field 22, the start time, is at
 /// index 19). The second, the program's name, may contain spaces and ends at the last `)`.
 pub(super) fn process_stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

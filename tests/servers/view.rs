@@ -1,5 +1,5 @@
 //! What one node thinks of the cluster: its answer to CLUSTER NODES.
-//! (https://redis.io/docs/latest/commands/cluster-nodes/)
+//! (<https://redis.io/docs/latest/commands/cluster-nodes/>)
 
 /// One node's view.
 #[derive(Debug, Clone, PartialEq, Eq)]

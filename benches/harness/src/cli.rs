@@ -15,15 +15,24 @@ use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{ab, flame, report, standing, suite, timeline, worker, workload};
+use crate::{ab, flame, matrix, report, standing, suite, timeline, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
-#[command(name = "panpipe-bench", version, max_term_width = 110)]
+#[command(name = "panpipe-bench", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Begin with:
+  panpipe-bench list                              what can be chosen
+  panpipe-bench run                               1000 SETs per flush: panpipe and the floor
+  panpipe-bench run --workload W1 --target redis-7.0 --contenders all --out target/w1
+  panpipe-bench sweep batch --contenders panpipe,redis-rs
+  panpipe-bench flame --workload W2               where the time goes
+How it measures, and what the figures do not say: benches/harness/README.md";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -44,6 +53,9 @@ enum Command {
     },
     /// Renders a stored document again.
     Report {
+        /// The targets and the figures side by side, in Markdown, as `table` prints them.
+        #[arg(long)]
+        standing: bool,
         /// A `report.json`.
         file: PathBuf,
         #[command(flatten)]
@@ -280,7 +292,11 @@ pub(crate) fn run() -> Result<()> {
         }
         Command::Run(run) => run.show.show(&races(&[run.race()?])?),
         Command::Sweep { over, values, run } => run.show.show(&races(&over.races(&run.race()?, &values)?)?),
-        Command::Report { file, show } => show.show(&Document::read(&file)?),
+        Command::Report { file, standing: true, .. } => {
+            print!("{}", standing_text(&Document::read(&file)?));
+            Ok(())
+        }
+        Command::Report { file, show, .. } => show.show(&Document::read(&file)?),
         Command::Flame(options) => flame::run(&options),
         Command::Timeline(options) => timeline::run(&options),
         Command::Ab(options) => ab::run(&options),
@@ -314,10 +330,16 @@ fn table(options: &TableOptions) -> Result<()> {
     let races: Vec<Race> = parts.into_iter().flat_map(|part| part.races).collect();
     let document = Document::new(run_all(&races)?)?;
     report::write_all(&document, None, &options.out)?;
-    let standing = standing::markdown(&standing::rows(&document.outcomes));
+    let standing = standing_text(&document);
     print!("{standing}");
     let path = options.out.join("standing.md");
     std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The targets, then the figures.
+fn standing_text(document: &Document) -> String {
+    let rows = standing::markdown(&standing::rows(&document.outcomes));
+    format!("{rows}\n{}", matrix::markdown(&document.outcomes))
 }
 
 fn list() {

@@ -7,6 +7,7 @@ mod contender;
 mod flame;
 mod keys;
 mod load;
+mod matrix;
 mod measure;
 mod plain;
 mod plan;

@@ -7,14 +7,14 @@ use crate::contender::Flush;
 use crate::keys::Distribution;
 use crate::load::{Arrivals, Load};
 use crate::race::Race;
-use crate::workload::{COMMANDS_PER_NODE, Workload};
+use crate::workload::Workload;
 
 /// What differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Parameter {
     /// Commands per flush: 1 to 10000.
     Batch,
-    /// Nodes of the target: 3 to 256. W7 sends 333 commands to each, other workloads the same batch to all together.
+    /// Nodes of the target: 3 to 256. W7 grows with them, other workloads send the same batch to all together.
     Nodes,
     /// Bytes per value: 8 to 1 MiB; batches of at most 100 commands and 8 MiB.
     ValueBytes,
@@ -98,7 +98,10 @@ impl Parameter {
 
 /// W7 grows with the cluster.
 fn per_node(workload: Workload, nodes: usize) -> Result<Workload> {
-    if workload.name == "W7" { workload.with_batch(COMMANDS_PER_NODE * nodes) } else { Ok(workload) }
+    match workload.commands_per_node() {
+        Some(commands) => workload.with_batch(commands * nodes),
+        None => Ok(workload),
+    }
 }
 
 fn policy(value: &str) -> Result<Flush> {

@@ -45,8 +45,6 @@ struct Named {
     stream: bool,
 }
 
-/// What W7 sends to each node with a flush.
-pub(crate) const COMMANDS_PER_NODE: usize = 333;
 const YCSB_BATCH: usize = 100;
 const VALUE_BYTES: usize = 64;
 const KEYS: u32 = 10_000;
@@ -61,7 +59,7 @@ const fn ycsb(name: &'static str, about: &'static str, read_percent: u8, read_mo
     named(name, about, Mix::Ycsb { read_percent, read_modify_write }, YCSB_BATCH)
 }
 
-const WORKLOADS: [Named; 14] = [
+const WORKLOADS: [Named; 15] = [
     named("W1", "SET x 100 per flush", Mix::Set, 100),
     named("W2", "SET x 1000 per flush", Mix::Set, 1000),
     named(
@@ -76,12 +74,8 @@ const WORKLOADS: [Named; 14] = [
     Named { stream: true, ..named("W5", "a stream of SETs, at most 1000 in flight", Mix::Set, 1000) },
     named("W6", "a lone GET at a time", Mix::Get, 1),
     named("W6-SET", "a lone SET at a time", Mix::Set, 1),
-    named(
-        "W7",
-        "SET x 333 per node and flush; use with --nodes or `sweep nodes`",
-        Mix::Set,
-        3 * COMMANDS_PER_NODE,
-    ),
+    named("W7", "SET x 33 per node and flush; for `sweep nodes`", Mix::Set, 99),
+    named("W7-333", "SET x 333 per node and flush; for `sweep nodes`", Mix::Set, 999),
     ycsb("YCSB-A", "half reads, half updates, 100 per flush, zipf", 50, false),
     ycsb("YCSB-B", "95 % reads, 5 % updates, 100 per flush, zipf", 95, false),
     ycsb("YCSB-C", "reads only, 100 per flush, zipf", 100, false),
@@ -113,6 +107,15 @@ impl Workload {
             distribution: if zipf { Distribution::Zipf } else { Distribution::Uniform },
             window: found.stream.then_some(found.batch),
         })
+    }
+
+    /// What each node gets with a flush, where the workload grows with the cluster.
+    pub(crate) fn commands_per_node(&self) -> Option<usize> {
+        match self.name.as_str() {
+            "W7" => Some(33),
+            "W7-333" => Some(333),
+            _ => None,
+        }
     }
 
     /// How many different batches are prepared: enough for variety, few enough for the cache.

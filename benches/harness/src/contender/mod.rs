@@ -2,7 +2,7 @@
 //!
 //! A contender lives in a process of its own (see `worker`), so that its processor time, memory, allocations and context switches
 //! are its own. Invariant: every contender is given the same plan, sends every command of it, and looks at every reply: an error reply or a
-//! value of the wrong kind is a [`Failure`] or is counted, never skipped.
+//! value of the wrong kind ends the round or is counted, never skipped.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -13,13 +13,19 @@ use super::{Contender, Counters, Done, Flush, Setting, Setup};
 use crate::measure::Latencies;
 use crate::plan::{EXPIRE_S, INCREMENT, Op, Plan, Verb};
 
+/// A service is configured with a few addresses, not with all.
+const SEEDS_MAX: usize = 3;
+
 /// Connects over mio.
 pub(crate) fn start(setup: &Setup, _plan: &Plan) -> Result<Box<dyn Contender>> {
     if !setup.cluster {
         bail!("panpipe is a client of clusters");
     }
-    let seeds =
-        setup.nodes.iter().map(|node| panpipe::config::Endpoint::new(node.ip().to_string(), node.port()));
+    let seeds = setup
+        .nodes
+        .iter()
+        .take(SEEDS_MAX)
+        .map(|node| panpipe::config::Endpoint::new(node.ip().to_string(), node.port()));
     let mut config = Config::from_seeds(seeds);
     config.spin_us = setup.spin_us;
     config.flush_policy = policy(setup.flush_policy);
@@ -78,11 +84,12 @@ fn with_request<R>(plan: &Plan, op: Op, send: impl FnOnce(Request<'_>) -> R) -> 
 impl Contender for Panpipe {
     fn settings(&self) -> Vec<Setting> {
         vec![
-            ("version".into(), env!("CARGO_PKG_VERSION").into()),
+            ("version".into(), env!("VERSION_OF_PANPIPE").into()),
             ("threads".into(), "1".into()),
             ("connections per node".into(), "1".into()),
             ("transport".into(), "mio".into()),
             ("spin".into(), format!("{} us", self.spin_us)),
+            ("streams".into(), "event-driven; refilled when half of the window is free".into()),
             ("flush policy of streams".into(), format!("{:?}", self.policy)),
         ]
     }
@@ -107,7 +114,9 @@ impl Contender for Panpipe {
         let mut ops = plan.flushes.iter().flatten().cycle();
         let (mut done, mut submitted) = (Done::default(), 0);
         while done.commands < commands {
-            while submitted < commands && submitted - done.commands < window as u64 {
+            // Half a window at a time: commands that leave together cost less than commands that leave as soon as they may.
+            let room = submitted - done.commands <= window as u64 / 2;
+            while room && submitted < commands && submitted - done.commands < window as u64 {
                 let Some(&op) = ops.next() else { bail!("the plan is empty") };
                 match with_request(plan, op, |request| self.client.submit(request, 0)) {
                     Ok(_token) => submitted += 1,
@@ -115,7 +124,7 @@ impl Contender for Panpipe {
                     Err(error) => return Err(error.into()),
                 }
             }
-            if self.policy == Flush::Explicit || matches!(self.policy, Flush::Threshold { .. }) {
+            if room && matches!(self.policy, Flush::Explicit | Flush::Threshold { .. }) {
                 self.client.flush();
             }
             self.client.wait(None)?;

@@ -116,12 +116,19 @@ impl Used {
 
 /// The most memory that the process, or a child of it, has ever had resident, in bytes.
 ///
+/// Of the process itself from /proc: getrusage counts what the process that started it held at that moment.
+///
 /// # Errors
 /// Where the system does not say.
 pub(crate) fn peak_memory_bytes() -> Result<u64> {
-    let kib =
-        getrusage(UsageWho::RUSAGE_SELF)?.max_rss().max(getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss());
-    Ok(u64::try_from(kib).unwrap_or(0) << 10)
+    let status = std::fs::read_to_string("/proc/self/status")
+        .context("the system does not say how much memory is used")?;
+    let own = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let own = own.context("the system does not say how much memory was used at most")?;
+    let children = u64::try_from(getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss()).unwrap_or(0);
+    Ok(own.max(children) << 10)
 }
 
 #[cfg(test)]
