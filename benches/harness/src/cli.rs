@@ -333,7 +333,24 @@ fn table(options: &TableOptions) -> Result<()> {
     let standing = standing_text(&document);
     print!("{standing}");
     let path = options.out.join("standing.md");
-    std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))
+    std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))?;
+    let failures: Vec<String> = document.outcomes.iter().flat_map(failures).collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("not everything ran:\n{}", failures.join("\n"))
+}
+
+/// What a contender could not do, or got errors for.
+fn failures(outcome: &Outcome) -> Vec<String> {
+    let (workload, target) = (&outcome.race.workload.name, &outcome.race.target);
+    let lines = outcome.results.iter().filter_map(|entrant| {
+        let errors: u64 = entrant.rounds.iter().map(|round| round.errors).sum();
+        let errors = (errors > 0).then(|| format!("{errors} error replies"));
+        let what = entrant.failure.clone().or(errors)?;
+        Some(format!("{workload} on {target}, {}: {what}", entrant.contender))
+    });
+    lines.collect()
 }
 
 /// The targets, then the figures.
