@@ -168,8 +168,9 @@ impl<T: Transport> Client<T> {
     /// Carries out what the engine asks for.
     pub(crate) fn pump(&mut self) {
         if self.engine.has_actions() {
-            // A dial's time runs from now, not from when the burst began that asked for it.
+            // A dial's time runs from now, not from when the command was submitted that asked for it.
             self.end_burst();
+            self.engine.restart_dials(self.transport.now());
         }
         loop {
             while let Some(action) = self.engine.poll_action() {
@@ -446,3 +447,6 @@ fn seed_from_system() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
 }
+
+#[cfg(test)]
+mod tests;

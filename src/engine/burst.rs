@@ -6,7 +6,6 @@
 //! deadlines of all its commands on. A look at deadlines ends the burst first.
 
 use crate::engine::Engine;
-use crate::engine::submit::coarse;
 use crate::engine::time::Timestamp;
 
 /// What deadlines are given on top, so that the commands of a burst that is no longer than this need not be visited at its end.
@@ -55,13 +54,14 @@ impl Engine {
 
     #[cold]
     fn move_deadlines(&mut self, burst: Burst, now: Timestamp) {
+        // Not rounded once more: those of one burst stay together, and none is more than two steps late.
         let late = now.since(burst.began);
         for op in self.stream.live_mut().filter(|op| op.sequence >= burst.first) {
             op.submitted = now;
             if let Some(batch) = op.batch.and_then(|id| self.batches.row_mut(id)) {
-                batch.deadline = coarse(batch.deadline.after(late));
+                batch.deadline = batch.deadline.after(late);
             } else {
-                op.deadline = coarse(op.deadline.after(late));
+                op.deadline = op.deadline.after(late);
             }
         }
     }

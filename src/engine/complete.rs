@@ -52,7 +52,7 @@ impl Engine {
         {
             if recv.is_spare() && self.recv_spare.len() < RECV_SPARE_MAX {
                 self.recv_spare.push(recv);
-            } else {
+            } else if !recv.is_outgrown() {
                 link.recv = recv;
             }
             match consumed {
@@ -126,16 +126,21 @@ impl Engine {
         link.in_flight.pop_front();
         link.queue.ack(u64::from(entry.len));
         self.queued_bytes -= u64::from(entry.len);
-        if frame.len >= LARGE_REPLY_BYTES_MIN || entry.batch == REFRESH {
+        if entry.batch == REFRESH {
+            // Read where it lies: a buffer with a part split off would stay with this connection.
+            let reply = ReplyRef::new(unread.get(..frame.len).unwrap_or_default());
+            self.on_topology(row, entry.index, reply, now);
+            recv.consume(frame.len);
+        } else if frame.len >= LARGE_REPLY_BYTES_MIN {
             let frame = recv.take(frame.len);
-            self.deliver_large(row, &entry, frame, now);
+            self.deliver_large(&entry, frame);
         } else {
             let filed = self.deliver_small(&entry, unread.get(..frame.len).unwrap_or_default());
             if filed {
                 recv.consume(frame.len);
             } else {
                 let frame = recv.take(frame.len);
-                self.deliver_large(row, &entry, frame, now);
+                self.deliver_large(&entry, frame);
             }
         }
         self.drop_entry(&entry);
@@ -152,10 +157,9 @@ impl Engine {
         self.batches.row_mut(entry.batch).is_none_or(|batch| batch.fill(entry.index, frame))
     }
 
-    fn deliver_large(&mut self, row: u16, entry: &InFlight, frame: Bytes, now: Timestamp) {
+    fn deliver_large(&mut self, entry: &InFlight, frame: Bytes) {
         match entry.batch {
             STREAM => self.stream.complete_large(entry.index, frame),
-            REFRESH => self.on_topology(row, entry.index, ReplyRef::new(&frame), now),
             id => {
                 if let Some(batch) = self.batches.row_mut(id) {
                     batch.fill_large(entry.index, frame);

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 /// Usual size; a reply of a few hundred small commands.
 const RECV_BYTES: usize = 64 << 10;
-/// What has grown beyond this for one reply is not kept for others.
+/// What has grown beyond this for one reply is not kept.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Least room a transport is given.
 const SPARE_BYTES_MIN: usize = 4 << 10;
@@ -23,6 +23,8 @@ pub struct RecvBuf {
     buf: BytesMut,
     start: usize,
     end: usize,
+    /// The largest it has been: what was split off may have left all of that memory behind a few bytes.
+    grown: usize,
 }
 
 impl RecvBuf {
@@ -79,6 +81,7 @@ impl RecvBuf {
                 .max(RECV_BYTES);
             let goal = goal.max(unread + spare_min);
             self.buf.resize(goal, 0);
+            self.grown = self.grown.max(goal);
         }
     }
 
@@ -89,11 +92,37 @@ impl RecvBuf {
 
     /// Whether it holds nothing: another connection may have it.
     pub(crate) fn is_spare(&self) -> bool {
-        self.end == 0 && (RECV_BYTES..=KEPT_BYTES_MAX).contains(&self.buf.len())
+        self.end == 0 && self.buf.len() >= RECV_BYTES && self.grown <= KEPT_BYTES_MAX
+    }
+
+    /// Whether it holds nothing, and too much memory for that: nobody should keep it.
+    pub(crate) fn is_outgrown(&self) -> bool {
+        self.end == 0 && self.grown > KEPT_BYTES_MAX
     }
 
     pub(crate) fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_grown_for_one_reply_is_not_kept_for_others() {
+        let mut recv = RecvBuf::default();
+        let mut left = 8 << 20;
+        while left > 0 {
+            // The end of an array of small elements is told by no header.
+            recv.prepare(5);
+            let n = recv.spare_mut().len().min(left);
+            recv.received(n);
+            left -= n;
+        }
+        drop(recv.take(8 << 20));
+        recv.prepare(0);
+        assert!(!recv.is_spare() || !recv.buf.try_reclaim(KEPT_BYTES_MAX), "megabytes behind 64 KiB");
     }
 }

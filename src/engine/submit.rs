@@ -356,6 +356,8 @@ impl Engine {
         timeout_ms: u64,
         now: Timestamp,
     ) -> Result<Token, Error> {
+        // Counted before anything can refuse it: a burst whose first command was refused is older than the commands it has.
+        let sequence = self.next_sequence();
         let untaken = self.stream.untaken_bytes();
         if untaken > self.config.limits.untaken_reply_bytes_max {
             let node = "the completion queue (take results with next_completion)".to_owned();
@@ -368,7 +370,7 @@ impl Engine {
         let slack_ms = if self.stream.burst.is_some() { Burst::SLACK_MS } else { 0 };
         let op = StreamOp {
             user_data,
-            sequence: self.next_sequence(),
+            sequence,
             deadline: coarse(now.after_ms(timeout_ms.saturating_add(slack_ms))),
             submitted: now,
             slot: NO_SLOT,
@@ -382,7 +384,6 @@ impl Engine {
                 plan => return self.stream_parts(request, &plan, op, now),
             },
         };
-        let sequence = op.sequence;
         let row = self.stream.next_row();
         if self.queue_plain(request, STREAM, row, slot) {
             return Ok(self.stream.open(StreamOp { slot, ..op }));

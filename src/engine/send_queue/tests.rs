@@ -89,7 +89,9 @@ fn agree_with_model(seed: u64) {
     let mut model = Model::default();
     let mut lens: VecDeque<usize> = VecDeque::new();
     for step in 0..400 {
-        match rng.below(6) {
+        match rng.below(7) {
+            6 if rng.below(12) == 0 => rebuild(&mut queue, &mut model, &lens),
+            6 => lens.push_back(fill_room(&mut rng, &mut queue, &mut model)),
             0 | 1 => {
                 let bound = if rng.below(20) == 0 { 40_000 } else { 200 };
                 let len = 1 + rng.below(bound) as usize;
@@ -142,6 +144,36 @@ fn agree_with_model(seed: u64) {
         let shared = queue.share(model.acked as u64, front as u64);
         assert_eq!(joined(&shared), model.bytes[model.acked..model.acked + front], "seed {seed} step {step}");
     }
+}
+
+/// As after a lost connection: everything that is held starts over.
+fn rebuild(queue: &mut SendQueue, model: &mut Model, lens: &VecDeque<usize>) {
+    let starts = queue.segment_starts();
+    let mut at = model.acked;
+    let mut runs = Vec::new();
+    for &len in lens {
+        runs.push((queue.share_from(&starts, at as u64, len as u64), at < model.flushed));
+        at += len;
+    }
+    queue.rebuild(runs);
+    let flushed = model.flushed - model.acked;
+    *model = Model { bytes: model.bytes.split_off(model.acked), acked: 0, sent: 0, flushed };
+}
+
+/// A command that is written with slack: what is behind it has no meaning and may never leave.
+fn fill_room(rng: &mut Rng, queue: &mut SendQueue, model: &mut Model) -> usize {
+    if model.flushed == model.bytes.len() && rng.below(2) == 0 {
+        queue.start_over();
+    }
+    let bound = if rng.below(20) == 0 { 16_000 } else { 200 };
+    let len = 1 + rng.below(bound) as usize;
+    let bytes: Vec<u8> = (0..len).map(|_| rng.below(200) as u8).collect();
+    let room = queue.room(len + 32);
+    room.fill(0xee);
+    room[..len].copy_from_slice(&bytes);
+    queue.fill(len);
+    model.bytes.extend_from_slice(&bytes);
+    len
 }
 
 fn take_back_last(rng: &mut Rng, queue: &mut SendQueue, model: &mut Model, lens: &mut VecDeque<usize>) {

@@ -1,6 +1,7 @@
 //! The engine against scripted servers, under a clock that the test moves. The tests read as transcripts: what was written to which node,
 //! what it answers, what the caller gets.
 
+mod cuts;
 mod deadlines;
 mod fences;
 mod loss;
@@ -123,6 +124,20 @@ impl Script {
         assert!(handshake.starts_with("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"), "{handshake}");
         self.reply(port, "%2\r\n+proto\r\n:3\r\n+mode\r\n+cluster\r\n+OK\r\n+OK\r\n");
         self.reply(port, format!("$40\r\n{port:040}\r\n"));
+        self.tick(0);
+    }
+
+    /// As `accept`, whatever the engine makes of it.
+    pub(super) fn accept_quietly(&mut self, port: u16) {
+        self.dials.retain(|dialled| *dialled != port);
+        let Some(conn) = self.dialled.remove(&port) else { return };
+        self.conns.insert(port, conn);
+        self.engine.handle_connected(conn, self.now);
+        self.written(port);
+        self.reply(port, "%2\r\n+proto\r\n:3\r\n+mode\r\n+cluster\r\n+OK\r\n+OK\r\n");
+        if self.is_open(port) {
+            self.reply(port, format!("$40\r\n{port:040}\r\n"));
+        }
         self.tick(0);
     }
 
