@@ -2,7 +2,7 @@
 //!
 //! What does allocate, by design: connecting, a refresh of the topology (the periodic one is off here), redirects and failures, a
 //! window that grows beyond anything before it, a command that is split over slots, a reply of 16 KiB or more (it keeps the memory it
-//! was received into), decoding into an owned value (`client.get` answers `Bytes`: one allocation), and a raw command's name.
+//! was received into), and decoding into an owned value (`client.get` answers `Bytes`: one allocation).
 //!
 //! When a test fails, `TRAP_ALLOCATIONS=1 cargo test --test zero_alloc` shows where the first allocation comes from.
 

@@ -13,7 +13,7 @@
 //! | to the caller | [`Engine::poll_action`], [`Engine::poll_transmit`] with [`Engine::unsent`], [`Engine::poll_event`], [`Engine::next_completion`], [`Engine::poll_timeout`] |
 //!
 //! Mutations may be batched; before the driver waits it drains the last family in the order action, transmit, event, timeout. `now`
-//! arrives as an argument and never goes back. The same calls give the same outputs. Spurious calls are harmless.
+//! arrives as an argument and never goes back (a burst's submits alone may bring the time of its beginning). The same calls give the same outputs. Spurious calls are harmless.
 //!
 //! # Rooms
 //!

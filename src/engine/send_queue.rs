@@ -23,10 +23,10 @@ use crate::resp::encode::WireBuf;
 
 /// Bytes of the first encode buffer: a node that is only greeted, or gets a few commands per flush, holds no more.
 const CHUNK_BYTES_MIN: usize = 4 << 10;
-/// Twice as many each time that is too little, up to these. Large enough that rotating is rare, small enough to stay in the second-level
-/// cache.
-const DOUBLINGS_MAX: u8 = 4;
-const CHUNK_BYTES_MAX: usize = CHUNK_BYTES_MIN << DOUBLINGS_MAX;
+/// Bytes of those that follow, once the first was too little while something in it was unanswered. Large enough that rotating is rare, small
+/// enough to stay in the second-level cache. There is nothing in between: sizes that grow step by step would still grow when a client has
+/// long been running.
+const CHUNK_BYTES_MAX: usize = 64 << 10;
 /// Shared arguments of at least this size become segments of their own instead of being copied.
 pub(crate) const SHARED_BYTES_MIN: usize = 16 << 10;
 /// Bytes that are zeroed at a time ahead of what is encoded.
@@ -47,8 +47,8 @@ pub(crate) struct SendQueue {
     filled: usize,
     /// The tail has the usual size: worth keeping when it is used up.
     tail_reusable: bool,
-    /// How often the usual size has doubled.
-    doublings: u8,
+    /// The first encode buffer was too little.
+    outgrown: bool,
     /// Used-up encode buffers whose bytes are still in segments; they serve again once those are gone.
     retired: VecDeque<BytesMut>,
     base: u64,
@@ -144,17 +144,14 @@ impl SendQueue {
             return;
         }
         let used_up = std::mem::take(&mut self.tail);
-        if self.tail_reusable && self.doublings < DOUBLINGS_MAX {
-            // One was too little. What has the old size goes when its bytes are acknowledged.
-            self.doublings += 1;
-            self.retired.clear();
+        if self.tail_reusable && !self.outgrown {
+            // It goes when its bytes are acknowledged.
+            self.outgrown = true;
         } else if self.tail_reusable {
             // Its capacity may read 0 and its memory still be there to reclaim.
             self.retired.push_back(used_up);
         }
-        while self.chunk_bytes() < len && self.doublings < DOUBLINGS_MAX {
-            self.doublings += 1;
-        }
+        self.outgrown |= self.chunk_bytes() < len;
         self.tail_reusable = len <= self.chunk_bytes();
         self.tail = if self.tail_reusable { self.reclaim() } else { BytesMut::with_capacity(len) };
     }
@@ -174,7 +171,7 @@ impl SendQueue {
 
     /// The usual size of an encode buffer.
     fn chunk_bytes(&self) -> usize {
-        CHUNK_BYTES_MIN << self.doublings
+        if self.outgrown { CHUNK_BYTES_MAX } else { CHUNK_BYTES_MIN }
     }
 
     fn freeze_tail(&mut self) {
@@ -281,8 +278,8 @@ impl SendQueue {
     /// Starts over with nothing but these runs of whole commands, unsent and uncopied; each comes with whether it was flushed before
     /// (those come first).
     pub(crate) fn rebuild(&mut self, runs: Vec<(CommandBytes, bool)>) {
-        let (retired, doublings) = (std::mem::take(&mut self.retired), self.doublings);
-        *self = SendQueue { retired, doublings, ..SendQueue::default() };
+        let (retired, outgrown) = (std::mem::take(&mut self.retired), self.outgrown);
+        *self = SendQueue { retired, outgrown, ..SendQueue::default() };
         self.append_runs(runs);
     }
 

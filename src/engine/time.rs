@@ -1,4 +1,4 @@
-//! Time as the engine sees it: a number that arrives as an argument and never goes back.
+//! Time as the engine sees it: a number that arrives as an argument and never goes back, but for the submits of one burst.
 
 use std::time::Duration;
 

@@ -37,7 +37,8 @@ pub struct TransportStats {
 pub enum Need {
     /// Whatever happens first: the caller has something to do with it.
     First,
-    /// All replies that are owed: the caller can do nothing before the last of them, so it need not be woken for each.
+    /// All replies that are owed. The caller need not be woken for each; but what arrives must be told to the engine without waiting for
+    /// the last of them, since a redirect among them has to be followed and a silent node must not hold it up.
     All,
 }
 
