@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// The version of orders and answers that these tests speak.
+const PROTOCOL: u32 = 1;
+
 /// Longer than any order of these tests takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,7 +48,9 @@ impl Worker {
             }
         });
         let mut worker = Worker { process, orders, answers: receiver };
-        let start = json!({ "contender": contender, "setup": setup, "workload": workload, "seed": 1 });
+        let start = json!({
+            "protocol": PROTOCOL, "contender": contender, "setup": setup, "workload": workload, "seed": 1
+        });
         let answer = worker.ask(&json!({ "start": start }));
         match answer["failed"]["reason"].as_str() {
             Some(reason) => Err(reason.to_owned()),
