@@ -201,3 +201,74 @@ fn wait_until(intended: Instant) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender::Setting;
+    use crate::workload::Workload;
+
+    /// Takes no time, but for its first flush.
+    struct Stalling {
+        stall: Duration,
+        flushes: u64,
+    }
+
+    impl Contender for Stalling {
+        fn settings(&self) -> Vec<Setting> {
+            Vec::new()
+        }
+
+        fn flush(&mut self, _plan: &Plan, _at: usize) -> Result<u64> {
+            self.flushes += 1;
+            std::thread::sleep(std::mem::take(&mut self.stall));
+            Ok(1)
+        }
+    }
+
+    fn run(workload: &str, load: Load) -> (Result<Done>, Latencies, u64) {
+        let plan = Plan::new(&Workload::named(workload).unwrap(), 1);
+        let mut contender = Stalling { stall: Duration::from_millis(200), flushes: 0 };
+        let mut latencies = Latencies::new();
+        let done = drive(&mut contender, &plan, &load, 1, &mut latencies);
+        (done, latencies, contender.flushes)
+    }
+
+    #[test]
+    fn a_stall_makes_every_batch_late_that_was_due_meanwhile() {
+        let load = Load::Open { batches_per_s: 1000.0, arrivals: Arrivals::Uniform, time_ms: 300 };
+        let (done, latencies, _) = run("W1", load);
+        // 300 are due; those of the first 100 ms wait for 100 ms or more, although each flush takes none but the first.
+        assert!((290..=300).contains(&done.unwrap().flushes));
+        let late = latencies.histogram().count_between(100_000_000, 300_000_000);
+        assert!((90..=300).contains(&late), "{late}");
+    }
+
+    #[test]
+    fn arrivals_of_the_same_seed_have_the_same_number() {
+        let load = Load::Open { batches_per_s: 2000.0, arrivals: Arrivals::Poisson, time_ms: 300 };
+        let flushes = |load| run("W1", load).0.unwrap().flushes;
+        let (first, second) = (flushes(load), flushes(load));
+        assert!((400..800).contains(&first) && first.abs_diff(second) <= 2, "{first} {second}");
+    }
+
+    #[test]
+    fn a_batch_of_two_flushes_is_one_latency() {
+        let (done, latencies, flushes) = run("YCSB-F", Load::Closed { time_ms: 210 });
+        let done = done.unwrap();
+        assert_eq!((done.flushes, done.errors), (flushes, flushes));
+        assert_eq!(latencies.histogram().len(), flushes / 2);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let share = Load::Share { share: 0.5, arrivals: Arrivals::Uniform, time_ms: 1 };
+        assert!(run("W1", share).0.is_err(), "a share of nothing");
+        let stress = Load::Stress { lanes: 2, time_ms: 1 };
+        assert!(run("W1", stress).0.is_err(), "one batch at a time");
+        let Load::Open { batches_per_s, .. } = share.at_most(3000.0) else {
+            panic!("a share becomes a rate")
+        };
+        assert_eq!(batches_per_s, 1500.0);
+    }
+}

@@ -2,48 +2,94 @@
 
 use std::fmt::Write as _;
 
+use crate::contender::Flush;
 use crate::load::Load;
-use crate::measure::Latencies;
 use crate::race::{Entrant, Outcome};
+use crate::report::summary::{self, Spread, cpu, throughput};
 use crate::target::Kind;
 use crate::worker::Figures;
 
 /// What a cell shows of a contender's rounds: the median of this.
-type Figure = fn(&Figures) -> Option<f64>;
+type Figure = fn(&Figures) -> f64;
 
 const WORKLOADS: [&str; 8] = ["W1", "W2", "W3", "W3-2keys", "W4", "W4-1000", "W5", "W6"];
+const CPU: &str = "Processor time in ns per command";
 
 /// All tables.
 pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
+    let standing = |kind: Kind| -> Vec<&Outcome> {
+        let race =
+            |name: &&str| outcomes.iter().find(|o| o.race.workload.name == *name && is_standing(o, kind));
+        WORKLOADS.iter().filter_map(race).collect()
+    };
+    let workload = |outcome: &Outcome| outcome.race.workload.name.clone();
+    let nodes = |outcome: &Outcome| format!("{} nodes", outcome.race.target.nodes);
     let mut text = String::new();
     for (kind, name) in [(Kind::Sink, "the sink"), (Kind::Redis70, "Redis 7.0")] {
-        let title = format!("Processor time in ns per command, three nodes, {name}");
-        text += &by_workload(outcomes, kind, &title, cpu);
+        text += &across(&format!("{CPU}, three nodes, {name}"), &standing(kind), workload, cpu);
     }
-    let title = "Throughput in 1000 commands per second, three nodes, the sink";
-    text += &by_workload(outcomes, Kind::Sink, title, |figures| {
-        (figures.wall_ns > 0).then(|| figures.commands as f64 / figures.wall_ns as f64 * 1e6)
+    text += &across(
+        "Throughput in 1000 commands per second, three nodes, the sink",
+        &standing(Kind::Sink),
+        workload,
+        |round| throughput(round) / 1e3,
+    );
+    for (name, commands) in [("W7", 33), ("W7-333", 333)] {
+        let races = chosen(outcomes, |o| o.race.workload.name == name);
+        text += &across(&format!("{CPU}, {commands} SETs per node and flush, the sink"), &races, nodes, cpu);
+    }
+    for outcome in outcomes.iter().filter(|outcome| outcome.race.target.delay_us > 0) {
+        text += &far(outcome);
+    }
+    text + &others(outcomes)
+}
+
+/// The parts without a target.
+fn others(outcomes: &[Outcome]) -> String {
+    let batch = |o: &Outcome| o.race.workload.batch.to_string();
+    let bytes = |o: &Outcome| format!("{} B", o.race.workload.value_bytes);
+    let brief = |o: &Outcome, name: &str| o.race.workload.name == name && !o.race.count;
+    let here = |o: &Outcome| o.race.target.kind == Kind::Sink && o.race.target.delay_us == 0;
+    let closed = |o: &Outcome| matches!(o.race.load, Load::Closed { .. });
+    let mut text = String::new();
+    let races = chosen(outcomes, |o| brief(o, "W2") && here(o) && o.race.target.nodes == 3);
+    text += &across(
+        "Throughput in 1000 commands per second, by SETs per flush, the sink",
+        &races,
+        batch,
+        |round| throughput(round) / 1e3,
+    );
+    for (name, verb) in [("W1", "SET"), ("W4", "GET")] {
+        let races = chosen(outcomes, |o| brief(o, name) && here(o) && closed(o));
+        text += &across(&format!("{CPU}, {verb}, by size of the value, the sink"), &races, bytes, cpu);
+    }
+    let races = chosen(outcomes, |o| brief(o, "W5"));
+    text += &across(&format!("{CPU}, a stream by flush policy, the sink"), &races, policy, cpu);
+    let races = chosen(outcomes, |o| o.race.workload.name.starts_with("YCSB"));
+    let mix = |o: &Outcome| format!("{} {:?}", o.race.workload.name, o.race.workload.distribution);
+    text += &across(&format!("{CPU}, YCSB in batches of 100, Redis 7.0"), &races, mix, cpu);
+    let races = chosen(outcomes, |o| o.race.target.kind == Kind::Valkey91);
+    text += &across(&format!("{CPU}, Valkey 9.1"), &races, |o| o.race.workload.name.clone(), cpu);
+    let races = chosen(outcomes, |o| matches!(o.race.load, Load::Stress { .. }));
+    let target = |o: &Outcome| o.race.target.to_string();
+    text += &across(&format!("{CPU}, 200 batches of 10 SETs in flight at once"), &races, target, cpu);
+    let races = chosen(outcomes, |o| {
+        let target = &o.race.target;
+        brief(o, "W2") && (target.standalone || target.nodes == 1 || target.kind == Kind::Redis70)
     });
-    text += &growth(outcomes);
-    text += &far(outcomes);
-    text
+    text + &across(&format!("{CPU}, W2, cluster and standalone"), &races, target, cpu)
 }
 
-fn cpu(figures: &Figures) -> Option<f64> {
-    (figures.commands > 0).then(|| (figures.user_ns + figures.system_ns) as f64 / figures.commands as f64)
+fn chosen(outcomes: &[Outcome], is: impl Fn(&Outcome) -> bool) -> Vec<&Outcome> {
+    outcomes.iter().filter(|outcome| is(outcome)).collect()
 }
 
-fn median(entrant: &Entrant, figure: Figure) -> Option<f64> {
-    let mut values: Vec<f64> = entrant.rounds.iter().filter_map(figure).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
-fn number(value: Option<f64>) -> String {
-    match value {
-        Some(value) if value >= 100.0 => format!("{value:.0}"),
-        Some(value) => format!("{value:.1}"),
-        None => "-".into(),
+fn policy(outcome: &Outcome) -> String {
+    match outcome.race.flush_policy {
+        Flush::Explicit => "explicit".into(),
+        Flush::EachCommand => "each command".into(),
+        Flush::EachTurn => "each turn".into(),
+        Flush::Threshold { bytes, .. } => format!("{bytes} bytes"),
     }
 }
 
@@ -60,12 +106,9 @@ fn is_standing(outcome: &Outcome, kind: Kind) -> bool {
         && load
 }
 
-fn by_workload(outcomes: &[Outcome], kind: Kind, title: &str, figure: Figure) -> String {
-    let races: Vec<&Outcome> = WORKLOADS
-        .iter()
-        .filter_map(|name| outcomes.iter().find(|o| o.race.workload.name == *name && is_standing(o, kind)))
-        .collect();
-    let columns: Vec<&str> = races.iter().map(|outcome| outcome.race.workload.name.as_str()).collect();
+/// A row for each contender of any of the races, a column for each race.
+fn across(title: &str, races: &[&Outcome], label: impl Fn(&Outcome) -> String, figure: Figure) -> String {
+    let columns: Vec<String> = races.iter().map(|outcome| label(outcome)).collect();
     let mut contenders: Vec<&str> = Vec::new();
     for entrant in races.iter().flat_map(|outcome| &outcome.results) {
         if !contenders.contains(&entrant.contender.as_str()) {
@@ -82,63 +125,44 @@ fn by_workload(outcomes: &[Outcome], kind: Kind, title: &str, figure: Figure) ->
     table(title, &columns, rows)
 }
 
-/// Processor time against the number of nodes.
-fn growth(outcomes: &[Outcome]) -> String {
-    let mut text = String::new();
-    for (workload, commands) in [("W7", 33), ("W7-333", 333)] {
-        let races: Vec<&Outcome> = outcomes.iter().filter(|o| o.race.workload.name == workload).collect();
-        let Some(first) = races.first() else { continue };
-        let columns: Vec<String> = races.iter().map(|o| format!("{} nodes", o.race.target.nodes)).collect();
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let rows = first.results.iter().map(|entrant| {
-            let cells = races.iter().map(|outcome| {
-                let same = outcome.results.iter().find(|other| other.contender == entrant.contender);
-                number(same.and_then(|entrant| median(entrant, cpu)))
-            });
-            (entrant.contender.clone(), cells.collect())
-        });
-        let title = format!("Processor time in ns per command, {commands} SETs per node and flush, the sink");
-        text += &table(&title, &columns, rows);
+fn median(entrant: &Entrant, figure: Figure) -> Option<f64> {
+    Spread::of(entrant.rounds.iter().map(figure)).map(|spread| spread.middle)
+}
+
+fn number(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value >= 100.0 => format!("{value:.0}"),
+        Some(value) => format!("{value:.1}"),
+        None => "-".into(),
     }
-    text
 }
 
 /// Flushes over nodes that are not at hand.
-fn far(outcomes: &[Outcome]) -> String {
-    let mut text = String::new();
-    for outcome in outcomes.iter().filter(|outcome| outcome.race.target.delay_us > 0) {
-        let rows = outcome.results.iter().map(|entrant| {
-            let mut all = Latencies::new();
-            let mut flushes = 0;
-            let mut wall_ns = 0;
-            for round in &entrant.rounds {
-                flushes += round.flushes;
-                wall_ns += round.wall_ns;
-                if let Ok(latencies) = Latencies::decoded(&round.latencies) {
-                    all.add(&latencies);
-                }
+fn far(outcome: &Outcome) -> String {
+    let rows = outcome.results.iter().map(|entrant| {
+        let flushes: u64 = entrant.rounds.iter().map(|round| round.flushes).sum();
+        let wall_ns: u64 = entrant.rounds.iter().map(|round| round.wall_ns).sum();
+        let per_s = flushes as f64 / (wall_ns.max(1) as f64 / 1e9);
+        let ms = |nanos: f64| format!("{:.2}", nanos / 1e6);
+        let times = match summary::latencies(&entrant.rounds) {
+            Some(all) => {
+                let histogram = all.histogram();
+                let quantile = |share| ms(histogram.value_at_quantile(share) as f64);
+                [ms(histogram.mean()), quantile(0.95), quantile(0.99)]
             }
-            let ms = |nanos: f64| format!("{:.2}", nanos / 1e6);
-            let histogram = all.histogram();
-            let per_s = flushes as f64 / (wall_ns.max(1) as f64 / 1e9);
-            let cells = vec![
-                format!("{per_s:.0}"),
-                ms(histogram.mean()),
-                ms(histogram.value_at_percentile(95.0) as f64),
-                ms(histogram.value_at_percentile(99.0) as f64),
-                number(median(entrant, cpu)),
-            ];
-            (entrant.contender.clone(), cells)
-        });
-        let (batch, target) = (outcome.race.workload.batch, &outcome.race.target);
-        let title = format!("{batch} SETs per flush, {target}");
-        let columns = ["flushes per s", "average ms", "P95 ms", "P99 ms", "CPU ns per command"];
-        text += &table(&title, &columns, rows);
-    }
-    text
+            None => ["-".into(), "-".into(), "-".into()],
+        };
+        let [average, p95, p99] = times;
+        let cells = vec![format!("{per_s:.0}"), average, p95, p99, number(median(entrant, cpu))];
+        (entrant.contender.clone(), cells)
+    });
+    let (batch, target) = (outcome.race.workload.batch, &outcome.race.target);
+    let columns =
+        ["flushes per s", "average ms", "P95 ms", "P99 ms", "CPU ns per command"].map(str::to_owned);
+    table(&format!("{batch} SETs per flush, {target}"), &columns, rows)
 }
 
-fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = (String, Vec<String>)>) -> String {
+fn table(title: &str, columns: &[String], rows: impl Iterator<Item = (String, Vec<String>)>) -> String {
     // Writing into a string cannot fail, here and below.
     let mut text = String::new();
     if columns.is_empty() {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use crate::load::Load;
 use crate::race::{Entrant, Outcome};
+use crate::report::summary::{Spread, cpu, quantile, ratios, throughput};
 use crate::target::Kind;
 use crate::worker::Figures;
 
@@ -15,8 +16,18 @@ pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) target: String,
     pub(crate) measured: String,
-    /// `None` where a contender was missing.
-    pub(crate) met: Option<bool>,
+    pub(crate) met: Verdict,
+}
+
+/// What became of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Met,
+    Missed,
+    /// A contender or a figure was missing.
+    NotMeasured,
+    /// No target: it stands beside one.
+    Comparison,
 }
 
 /// Below, or above.
@@ -42,32 +53,7 @@ impl Bound {
     }
 }
 
-type Figure = fn(&Figures) -> Option<f64>;
-
-fn cpu(figures: &Figures) -> Option<f64> {
-    (figures.commands > 0).then(|| (figures.user_ns + figures.system_ns) as f64 / figures.commands as f64)
-}
-
-fn throughput(figures: &Figures) -> Option<f64> {
-    (figures.wall_ns > 0).then(|| figures.commands as f64 / figures.wall_ns as f64 * 1e9)
-}
-
-fn percentile(figures: &Figures, percentile: f64) -> Option<f64> {
-    let latencies = crate::measure::Latencies::decoded(&figures.latencies).ok()?;
-    (!latencies.histogram().is_empty()).then(|| latencies.histogram().value_at_percentile(percentile) as f64)
-}
-
-fn p50(figures: &Figures) -> Option<f64> {
-    percentile(figures, 50.0)
-}
-
-fn p99(figures: &Figures) -> Option<f64> {
-    percentile(figures, 99.0)
-}
-
-fn p999(figures: &Figures) -> Option<f64> {
-    percentile(figures, 99.9)
-}
+type Figure = fn(&Figures) -> f64;
 
 /// The clients that a service could use instead.
 const OTHERS: [&str; 4] = ["redis-rs", "redis-rs-async", "fred", "rustis"];
@@ -96,7 +82,12 @@ pub(crate) fn rows(outcomes: &[Outcome]) -> Vec<Row> {
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from("| what | target | measured | met |\n|---|---|---|---|\n");
     for row in rows {
-        let met = row.met.map_or("not measured", |met| if met { "yes" } else { "**no**" });
+        let met = match row.met {
+            Verdict::Met => "yes",
+            Verdict::Missed => "**no**",
+            Verdict::NotMeasured => "not measured",
+            Verdict::Comparison => "",
+        };
         // Writing into a string cannot fail.
         let _ = writeln!(text, "| {} | {} | {} | {met} |", row.what, row.target, row.measured);
     }
@@ -107,31 +98,19 @@ fn entrant<'a>(outcome: &'a Outcome, name: &str) -> Option<&'a Entrant> {
     outcome.results.iter().find(|entrant| entrant.contender == name)
 }
 
-/// The ratios of two contenders, round by round, sorted.
-fn ratios(outcome: &Outcome, (of, to): (&str, &str), figure: Figure) -> Vec<f64> {
-    let (Some(of), Some(to)) = (entrant(outcome, of), entrant(outcome, to)) else { return Vec::new() };
-    let mut ratios: Vec<f64> = of
-        .rounds
-        .iter()
-        .zip(&to.rounds)
-        .filter_map(|(of, to)| Some(figure(of)? / figure(to)?))
-        .filter(|ratio| ratio.is_finite())
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    ratios
+/// The ratios of two contenders of one race, round by round.
+fn ratio(outcome: &Outcome, (of, to): (&str, &str), figure: Figure) -> Option<Spread> {
+    ratios(entrant(outcome, of)?, entrant(outcome, to), figure)
 }
 
-fn row(what: String, ratios: &[f64], bound: Bound, unit: &str) -> Row {
-    let Some(&median) = ratios.get(ratios.len() / 2) else {
-        return Row { what, target: bound.text(unit), measured: "-".into(), met: None };
+fn row(what: String, measured: Option<Spread>, bound: Bound, unit: &str) -> Row {
+    let target = bound.text(unit);
+    let Some(Spread { middle, min, max }) = measured else {
+        return Row { what, target, measured: "-".into(), met: Verdict::NotMeasured };
     };
-    let (min, max) = (ratios[0], ratios[ratios.len() - 1]);
-    let measured = if ratios.len() > 1 {
-        format!("{median:.2}{unit} ({min:.2} to {max:.2})")
-    } else {
-        format!("{median:.2}{unit}")
-    };
-    Row { what, target: bound.text(unit), measured, met: Some(bound.holds(median)) }
+    let range = if min < max { format!(" ({min:.2} to {max:.2})") } else { String::new() };
+    let met = if bound.holds(middle) { Verdict::Met } else { Verdict::Missed };
+    Row { what, target, measured: format!("{middle:.2}{unit}{range}"), met }
 }
 
 /// The races in a closed loop or a stream over three nodes at hand, without spinning, with the workload's usual shape.
@@ -150,37 +129,41 @@ fn against(rows: &mut Vec<Row>, outcomes: &[Outcome], (base, workloads, bound): 
     for workload in workloads {
         for outcome in plain(outcomes, workload) {
             let what = format!("CPU per command, {workload}, {}, against {base}", outcome.race.target);
-            rows.push(row(what, &ratios(outcome, ("panpipe", base), cpu), bound, " x"));
+            rows.push(row(what, ratio(outcome, ("panpipe", base), cpu), bound, " x"));
         }
     }
 }
 
 fn throughput_row(rows: &mut Vec<Row>, outcomes: &[Outcome], workload: &str, bound: f64) {
     for outcome in plain(outcomes, workload).filter(|outcome| outcome.race.target.kind == Kind::Sink) {
-        let best = OTHERS
-            .iter()
-            .map(|other| (ratios(outcome, ("panpipe", other), throughput), other))
-            .filter(|(ratios, _)| !ratios.is_empty())
-            .min_by(|(a, _), (b, _)| a[a.len() / 2].total_cmp(&b[b.len() / 2]));
-        let (ratios, other) =
-            best.map_or((Vec::new(), "the best other client"), |(ratios, other)| (ratios, *other));
-        let what = format!(
-            "throughput, {workload}, {}, against the best other client ({other})",
-            outcome.race.target
-        );
-        rows.push(row(what, &ratios, Bound::AtLeast(bound), " x"));
+        let (measured, other) = against_others(outcome, throughput, f64::min);
+        let target = &outcome.race.target;
+        let what = format!("throughput, {workload}, {target}, against the best other client ({other})");
+        rows.push(row(what, measured, Bound::AtLeast(bound), " x"));
     }
 }
 
+/// Against the other client that leaves us the worst ratio: `worse` says which of two that is.
+fn against_others(
+    outcome: &Outcome,
+    figure: Figure,
+    worse: fn(f64, f64) -> f64,
+) -> (Option<Spread>, &'static str) {
+    let all = OTHERS.iter().filter_map(|other| Some((ratio(outcome, ("panpipe", other), figure)?, *other)));
+    let worst = all.reduce(|a, b| if worse(a.0.middle, b.0.middle) == a.0.middle { a } else { b });
+    worst.map_or((None, "none"), |(ratio, other)| (Some(ratio), other))
+}
+
 fn lone_rows(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
-    for outcome in outcomes.iter().filter(|outcome| outcome.race.workload.name == "W6" && outcome.race.count)
-    {
+    for outcome in outcomes.iter().filter(|o| o.race.workload.name == "W6" && o.race.count) {
         let how = if outcome.race.spin_us == 0 { "sleeping" } else { "spinning" };
-        for (name, figure) in [("p50", p50 as Figure), ("p99", p99)] {
+        let figures: [(&str, Figure); 2] =
+            [("p50", |round| quantile(round, 0.5)), ("p99", |round| quantile(round, 0.99))];
+        for (name, figure) in figures {
             let what = format!("{name} of a lone GET, {}, {how}, against floor-full", outcome.race.target);
             rows.push(row(
                 what,
-                &ratios(outcome, ("panpipe", "floor-full"), figure),
+                ratio(outcome, ("panpipe", "floor-full"), figure),
                 Bound::AtMost(1.05),
                 " x",
             ));
@@ -190,31 +173,21 @@ fn lone_rows(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
 
 fn half_rows(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
     for outcome in outcomes.iter().filter(|outcome| matches!(outcome.race.load, Load::Share { .. })) {
-        let worst = OTHERS
-            .iter()
-            .map(|other| (ratios(outcome, ("panpipe", other), p999), other))
-            .filter(|(ratios, _)| !ratios.is_empty())
-            .max_by(|(a, _), (b, _)| a[a.len() / 2].total_cmp(&b[b.len() / 2]));
-        let (ratios, other) = worst.map_or((Vec::new(), "others"), |(ratios, other)| (ratios, *other));
-        let what = format!(
-            "p99.9 at half of the maximum, W1, {}, against the best other client ({other})",
-            outcome.race.target
-        );
-        rows.push(row(what, &ratios, Bound::AtMost(1.0), " x"));
+        let (measured, other) = against_others(outcome, |round| quantile(round, 0.999), f64::max);
+        let target = &outcome.race.target;
+        let what =
+            format!("p99.9 at half of the maximum, W1, {target}, against the best other client ({other})");
+        rows.push(row(what, measured, Bound::AtMost(1.0), " x"));
     }
 }
 
 fn far_rows(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
     for outcome in outcomes.iter().filter(|outcome| outcome.race.target.delay_us > 0) {
         let delay_ns = outcome.race.target.delay_us as f64 * 1e3;
-        let figure = |name: &str| {
-            let rounds = entrant(outcome, name).map(|entrant| entrant.rounds.as_slice()).unwrap_or_default();
-            let mut found: Vec<f64> = rounds.iter().filter_map(p50).map(|p50| p50 / delay_ns).collect();
-            found.sort_by(f64::total_cmp);
-            found
-        };
+        let rounds = entrant(outcome, "panpipe").map(|entrant| entrant.rounds.as_slice()).unwrap_or_default();
+        let measured = Spread::of(rounds.iter().map(|round| quantile(round, 0.5) / delay_ns));
         let what = format!("p50 of a flush, {}, against the slowest node's delay", outcome.race.target);
-        rows.push(row(what, &figure("panpipe"), Bound::AtMost(1.10), " x"));
+        rows.push(row(what, measured, Bound::AtMost(1.10), " x"));
     }
 }
 
@@ -228,18 +201,11 @@ fn growth_rows(rows: &mut Vec<Row>, outcomes: &[Outcome], workload: &str) {
     let (Some(few), Some(many)) = (over(3), over(256)) else { return };
     for name in ["panpipe", "floor-full", "floor"] {
         let (Some(few), Some(many)) = (entrant(few, name), entrant(many, name)) else { continue };
-        let mut growth: Vec<f64> = few
-            .rounds
-            .iter()
-            .zip(&many.rounds)
-            .filter_map(|(few, many)| Some(cpu(many)? / cpu(few)?))
-            .collect();
-        growth.sort_by(f64::total_cmp);
         let what = format!("CPU per command of {name}, {workload} on the sink, 256 nodes against 3");
-        let mut row = row(what, &growth, Bound::AtMost(1.10), " x");
+        let mut row = row(what, ratios(many, Some(few), cpu), Bound::AtMost(1.10), " x");
         if name != "panpipe" {
             row.target = "(for comparison)".into();
-            row.met = None;
+            row.met = Verdict::Comparison;
         }
         rows.push(row);
     }
@@ -258,7 +224,7 @@ fn count_rows(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
             what: "allocations per command, the most of W1 to W6".into(),
             target: "0".into(),
             measured: format!("{most}"),
-            met: Some(most == 0.0),
+            met: if most == 0.0 { Verdict::Met } else { Verdict::Missed },
         });
     }
     for outcome in outcomes.iter().filter(|outcome| outcome.race.workload.name == "W7" && outcome.race.count)
@@ -269,20 +235,75 @@ fn count_rows(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
         let calls = (counters.writes + counters.reads + counters.waits) as f64 / figures.flushes as f64;
         let nodes = outcome.race.target.nodes;
         let what = format!("system calls per flush over {nodes} nodes");
-        rows.push(row(what, &[calls], Bound::AtMost(3.0 * nodes as f64 + 1.0), ""));
+        rows.push(row(what, Spread::of([calls]), Bound::AtMost(3.0 * nodes as f64 + 1.0), ""));
     }
 }
 
 fn memory_row(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
     for outcome in outcomes.iter().filter(|outcome| outcome.race.target.nodes == 1000) {
         let rounds = entrant(outcome, "panpipe").map(|entrant| entrant.rounds.as_slice()).unwrap_or_default();
-        let peak: Vec<f64> =
-            rounds.iter().map(|figures| figures.peak_memory_bytes as f64 / f64::from(1 << 20)).collect();
-        rows.push(row(
-            "peak memory with 1000 nodes, idle, the whole process".into(),
-            &peak,
-            Bound::AtMost(16.0),
-            " MiB",
-        ));
+        let peak =
+            Spread::of(rounds.iter().map(|figures| figures.peak_memory_bytes as f64 / f64::from(1 << 20)));
+        let what = "peak memory with 1000 nodes, idle, the whole process".into();
+        rows.push(row(what, peak, Bound::AtMost(16.0), " MiB"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{entrant, outcome};
+
+    /// W1 on the sink: each contender took so many nanoseconds per command in each round.
+    fn rows_of(contenders: &[(&str, &[u64])]) -> Vec<Row> {
+        let entrants = contenders.iter().map(|(name, rounds)| {
+            let rounds: Vec<(u64, u64)> = rounds.iter().map(|&nanos| (nanos, 0)).collect();
+            entrant(name, &rounds)
+        });
+        rows(&[outcome(entrants.collect())])
+    }
+
+    fn find<'a>(rows: &'a [Row], words: &str) -> &'a Row {
+        rows.iter().find(|row| row.what.contains(words)).unwrap_or_else(|| panic!("no row {words:?}"))
+    }
+
+    #[test]
+    fn a_target_is_met_or_missed_by_the_median_of_the_rounds() {
+        let near: &[(&str, &[u64])] = &[("panpipe", &[109, 105, 300]), ("floor-full", &[100, 100, 100])];
+        let rows = rows_of(near);
+        let row = find(&rows, "against floor-full");
+        assert_eq!((row.met, row.measured.as_str()), (Verdict::Met, "1.09 x (1.05 to 3.00)"));
+        let far: &[(&str, &[u64])] = &[("panpipe", &[111, 120, 90]), ("floor-full", &[100, 100, 100])];
+        assert_eq!(find(&rows_of(far), "against floor-full").met, Verdict::Missed);
+        assert!(markdown(&rows_of(far)).contains("| **no** |"));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_met() {
+        let rows = rows_of(&[("panpipe", &[1, 1, 1])]);
+        assert_eq!(find(&rows, "against floor-full").met, Verdict::NotMeasured);
+        assert_eq!(find(&rows, "throughput, W1").met, Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn the_best_of_the_others_is_the_one_that_counts() {
+        let mut outcome = outcome(vec![
+            entrant("panpipe", &[(1, 0)]),
+            entrant("fred", &[(1, 0)]),
+            entrant("redis-rs", &[(1, 0)]),
+        ]);
+        // The same commands in three times and in one and a half times the time.
+        outcome.results[1].rounds[0].wall_ns *= 3;
+        outcome.results[2].rounds[0].wall_ns += 500_000;
+        let rows = rows(&[outcome]);
+        let row = find(&rows, "throughput, W1");
+        assert!(row.what.contains("(redis-rs)"), "{}", row.what);
+        assert_eq!((row.measured.as_str(), row.met), ("1.50 x", Verdict::Missed));
+    }
+
+    #[test]
+    fn allocations_of_any_kind_miss_their_target() {
+        // The sample's counting round allocates.
+        assert_eq!(find(&rows_of(&[("panpipe", &[1])]), "allocations per command").met, Verdict::Missed);
     }
 }

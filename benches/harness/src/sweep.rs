@@ -124,3 +124,51 @@ fn distribution(value: &str) -> Result<Distribution> {
     Distribution::from_str(value, true)
         .map_err(|_| anyhow::anyhow!("keys are uniform, zipf or hotspot, not {value:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn race(workload: &str) -> Race {
+        Race { workload: Workload::named(workload).unwrap(), ..sample::race(&[]) }
+    }
+
+    #[test]
+    fn the_usual_values_of_every_parameter_are_possible() {
+        for parameter in Parameter::value_variants() {
+            let races = parameter.races(&race("W1"), &[]).unwrap();
+            assert_eq!(races.len(), parameter.usual_values().len());
+        }
+    }
+
+    #[test]
+    fn w7_grows_with_the_nodes_and_others_do_not() {
+        let nodes = ["3", "256"].map(str::to_owned);
+        let batches = |workload| -> Vec<usize> {
+            let races = Parameter::Nodes.races(&race(workload), &nodes).unwrap();
+            races.iter().map(|race| race.workload.batch).collect()
+        };
+        assert_eq!(batches("W7"), [99, 8448]);
+        assert_eq!(batches("W2"), [1000, 1000]);
+    }
+
+    #[test]
+    fn large_values_come_in_small_batches() {
+        let races = Parameter::ValueBytes.races(&race("W2"), &["1048576".to_owned()]).unwrap();
+        assert_eq!((races[0].workload.batch, races[0].workload.value_bytes), (8, 1 << 20));
+        assert!(races[0].workload.keys <= 64);
+    }
+
+    #[test]
+    fn values_without_sense_are_refused() {
+        for (parameter, value) in [
+            (Parameter::Batch, "0"),
+            (Parameter::Batch, "many"),
+            (Parameter::FlushPolicy, "sometimes"),
+            (Parameter::Keys, "odd"),
+        ] {
+            assert!(parameter.races(&race("W1"), &[value.to_owned()]).is_err(), "{value}");
+        }
+    }
+}

@@ -56,18 +56,38 @@ struct Panpipe {
     taken: VecDeque<usize>,
 }
 
-/// A reply that was looked at where it lies: its kind is one that the workload's commands have.
-struct Seen;
+/// The kind of a reply that was looked at where it lies.
+struct Seen(ReplyKind);
 
 impl FromReply for Seen {
-    const EXPECTED: &'static str = "a status, an integer, a string or null";
+    const EXPECTED: &'static str = "any reply";
 
     fn from_reply(reply: ReplyRef<'_>) -> panpipe::Result<Self> {
-        match reply.kind() {
-            ReplyKind::Status | ReplyKind::Integer | ReplyKind::Bulk | ReplyKind::Null => Ok(Seen),
-            _ => <()>::from_reply(reply).map(|()| Seen),
-        }
+        Ok(Seen(reply.kind()))
     }
+}
+
+/// Whether the reply is none of those that the command may have: 1, or 0.
+fn wrong(verb: Verb, reply: panpipe::Result<Seen>) -> u64 {
+    let right = match (verb, reply) {
+        (_, Err(_)) => false,
+        (Verb::Set, Ok(Seen(kind))) => kind == ReplyKind::Status,
+        (Verb::Get, Ok(Seen(kind))) => matches!(kind, ReplyKind::Bulk | ReplyKind::Null),
+        (Verb::IncrBy | Verb::Expire, Ok(Seen(kind))) => kind == ReplyKind::Integer,
+    };
+    u64::from(!right)
+}
+
+const VERBS: [Verb; 4] = [Verb::Set, Verb::Get, Verb::IncrBy, Verb::Expire];
+
+/// What comes back with a result: whose it is, and to which command.
+fn tag(lane: usize, verb: Verb) -> u64 {
+    (lane * VERBS.len() + verb as usize) as u64
+}
+
+fn tagged(tag: u64) -> (usize, Verb) {
+    let tag = tag as usize;
+    (tag / VERBS.len(), VERBS[tag % VERBS.len()])
 }
 
 /// Builds the command as a typed method does, its arguments on the stack, and gives it to `send`.
@@ -97,9 +117,7 @@ impl Contender for Panpipe {
     fn flush(&mut self, plan: &Plan, at: usize) -> Result<u64> {
         let ops = &plan.flushes[at];
         if let [op] = ops.as_slice() {
-            let seen: Seen = with_request(plan, *op, |request| self.client.request(request))?;
-            let Seen = seen;
-            return Ok(0);
+            return Ok(wrong(op.verb, with_request(plan, *op, |request| self.client.request(request))));
         }
         let mut pipeline = self.client.pipeline();
         self.tickets.clear();
@@ -107,7 +125,7 @@ impl Contender for Panpipe {
             self.tickets.push(with_request(plan, op, |request| pipeline.request(request)));
         }
         let replies = pipeline.flush()?;
-        Ok(self.tickets.iter().filter(|ticket| replies.get(**ticket).is_err()).count() as u64)
+        Ok(ops.iter().zip(&self.tickets).map(|(op, ticket)| wrong(op.verb, replies.get(*ticket))).sum())
     }
 
     fn stream(&mut self, plan: &Plan, commands: u64, window: usize) -> Result<Done> {
@@ -118,7 +136,7 @@ impl Contender for Panpipe {
             let room = submitted - done.commands <= window as u64 / 2;
             while room && submitted < commands && submitted - done.commands < window as u64 {
                 let Some(&op) = ops.next() else { bail!("the plan is empty") };
-                match with_request(plan, op, |request| self.client.submit(request, 0)) {
+                match with_request(plan, op, |request| self.client.submit(request, tag(0, op.verb))) {
                     Ok(_token) => submitted += 1,
                     Err(error) if matches!(error.kind(), ErrorKind::Full { .. }) => break,
                     Err(error) => return Err(error.into()),
@@ -131,8 +149,8 @@ impl Contender for Panpipe {
             done.flushes += 1;
             while let Some(completion) = self.client.next_completion() {
                 done.commands += 1;
-                done.errors +=
-                    u64::from(!completion.result.is_ok_and(|reply| Seen::from_reply(reply).is_ok()));
+                let (_, verb) = tagged(completion.user_data);
+                done.errors += wrong(verb, completion.result.and_then(Seen::from_reply));
             }
         }
         Ok(done)
@@ -160,7 +178,7 @@ impl Contender for Panpipe {
                 let ops = &plan.flushes[next % plan.flushes.len()];
                 next += 1;
                 for &op in ops {
-                    with_request(plan, op, |request| self.client.submit(request, lane as u64))?;
+                    with_request(plan, op, |request| self.client.submit(request, tag(lane, op.verb)))?;
                 }
                 state[lane] = (ops.len(), now);
                 busy += 1;
@@ -173,9 +191,9 @@ impl Contender for Panpipe {
             self.client.wait(None)?;
             let now = Instant::now();
             while let Some(completion) = self.client.next_completion() {
-                let (lane, answered) = (completion.user_data as usize, completion.result.is_ok());
+                let (lane, verb) = tagged(completion.user_data);
                 done.commands += 1;
-                done.errors += u64::from(!answered);
+                done.errors += wrong(verb, completion.result.and_then(Seen::from_reply));
                 state[lane].0 -= 1;
                 if state[lane].0 == 0 {
                     latencies.record(now - state[lane].1);
@@ -197,5 +215,25 @@ impl Contender for Panpipe {
             bytes_read: stats.total.bytes_received,
             redirects: stats.total.moved + stats.total.asks,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_tells_the_lane_and_the_command() {
+        for verb in VERBS {
+            assert_eq!(tagged(tag(199, verb)), (199, verb));
+        }
+    }
+
+    #[test]
+    fn a_reply_of_another_kind_is_wrong() {
+        assert_eq!(wrong(Verb::Get, Ok(Seen(ReplyKind::Null))), 0);
+        assert_eq!(wrong(Verb::Get, Ok(Seen(ReplyKind::Status))), 1);
+        assert_eq!(wrong(Verb::Set, Ok(Seen(ReplyKind::Integer))), 1);
+        assert_eq!(wrong(Verb::Expire, Err(panpipe::Error::config("x"))), 1);
     }
 }

@@ -16,8 +16,8 @@ mod machine;
 mod plot;
 mod rows;
 #[cfg(test)]
-mod sample;
-mod summary;
+pub(crate) mod sample;
+pub(crate) mod summary;
 mod sweep;
 mod syscalls;
 mod table;

@@ -112,18 +112,34 @@ fn summary<'a>(entrant: &'a Entrant, base: Option<&Entrant>) -> Summary<'a> {
     }
 }
 
-fn cpu(round: &Figures) -> f64 {
+/// Processor nanoseconds per command.
+pub(crate) fn cpu(round: &Figures) -> f64 {
     (round.user_ns + round.system_ns) as f64 / round.commands as f64
 }
 
-fn throughput(round: &Figures) -> f64 {
+/// Commands per second.
+pub(crate) fn throughput(round: &Figures) -> f64 {
     if round.commands == 0 { f64::NAN } else { round.commands as f64 * 1e9 / round.wall_ns as f64 }
 }
 
 /// A contender's rounds end with its first failure, so that those of the same index are of the same time.
-fn ratios(entrant: &Entrant, base: Option<&Entrant>, figure: fn(&Figures) -> f64) -> Option<Spread> {
+pub(crate) fn ratios(
+    entrant: &Entrant,
+    base: Option<&Entrant>,
+    figure: fn(&Figures) -> f64,
+) -> Option<Spread> {
     let pairs = entrant.rounds.iter().zip(&base?.rounds);
     Spread::of(pairs.map(|(own, base)| figure(own) / figure(base)))
+}
+
+/// Nanoseconds within which this share of a round's batches were answered; no number where no latency was recorded.
+pub(crate) fn quantile(round: &Figures, share: f64) -> f64 {
+    match Latencies::decoded(&round.latencies) {
+        Ok(latencies) if !latencies.histogram().is_empty() => {
+            latencies.histogram().value_at_quantile(share) as f64
+        }
+        _ => f64::NAN,
+    }
 }
 
 /// The latencies of all rounds. `None` where none were recorded, or none that can be read.
