@@ -354,6 +354,76 @@ fn failures_are_json_too_where_json_is_asked_for() {
     assert!(said["error"].as_str().is_some_and(|error| error.contains("/nonexistent")), "{said}");
 }
 
+/// Whether the system lets us have io_uring, and why not.
+#[cfg(target_os = "linux")]
+fn uring_refusal() -> Option<String> {
+    let config = Config { transport: panpipe::config::Transport::Uring, ..Config::default() };
+    panpipe::transport::Net::open(&config).err().map(|error| error.to_string())
+}
+
+#[test]
+fn the_transport_is_mio_unless_something_else_is_asked_for() {
+    let cluster = embedded();
+    let (plain, named) = (cluster.url(), format!("{}?transport=auto", cluster.url()));
+    for args in [&["--url", &plain][..], &["--url", &named, "--transport", "mio"]] {
+        let found = json(&[&["demo", "--json", "--rounds", "1"], args].concat());
+        assert_eq!(found["transport"], "mio", "{args:?}");
+        let calls = &found["parallel"]["system_calls_per_flush"];
+        assert!(number(calls, "/waits") >= 1.0 && number(calls, "/enters") == 0.0, "{calls}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn everything_works_over_io_uring() {
+    if let Some(refusal) = uring_refusal() {
+        let said = refused(2, &["demo", "--rounds", "1", "--transport", "uring"]);
+        assert!(said.contains("--transport uring") && said.contains("--transport auto"), "{said}");
+        eprintln!("left out, because this system refuses it: {refusal}");
+        return;
+    }
+    let found = json(&["--transport", "uring", "demo", "--json", "--delay-ms", "0", "--rounds", "2"]);
+    assert_eq!(found["transport"], "uring");
+    assert_eq!(found["values_checked"], RECORDS * 5);
+    let calls = &found["parallel"]["system_calls_per_flush"];
+    assert_eq!(number(calls, "/writes") + number(calls, "/reads") + number(calls, "/waits"), 0.0, "{calls}");
+    // One for a flush, and another one where replies are late.
+    assert!((1.0..4.0).contains(&number(calls, "/enters")), "{calls}");
+
+    let cluster = embedded();
+    let url = format!("{}?transport=uring", cluster.url());
+    assert_eq!(json(&["demo", "--json", "--rounds", "1", "--url", &url])["transport"], "uring");
+    let output = panpipe(&["topology", "--transport", "uring", "--url", &cluster.url()]);
+    assert!(stdout(&output).contains("6 of 6 nodes answer"), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "", "nobody asked which it is");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn auto_says_what_it_became() {
+    let cluster = embedded();
+    let named = format!("{}?transport=auto", cluster.url());
+    for args in [&["--url", &cluster.url(), "--transport", "auto"][..], &["--url", &named]] {
+        let output = panpipe(&[&["topology"], args].concat());
+        assert_eq!(output.status.code(), Some(0));
+        let said = stderr(&output);
+        match uring_refusal() {
+            None => assert_eq!(said, "panpipe: the transport is uring\n"),
+            Some(_) => assert!(said.starts_with("panpipe: the transport is mio, not uring: "), "{said}"),
+        }
+    }
+}
+
+#[test]
+fn a_transport_that_there_is_not_is_a_wrong_command_line() {
+    let said = refused(2, &["topology", "--transport", "epoll", "--url", "redis://127.0.0.1:7000"]);
+    for part in ["'epoll'", "--transport", "mio", "uring", "auto"] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+    let said = refused(2, &["topology", "--url", "redis://127.0.0.1:7000?transport=epoll"]);
+    assert!(said.contains("--url") && said.contains("transport"), "{said}");
+}
+
 /// The client starts no thread, whatever the number of nodes.
 #[cfg(target_os = "linux")]
 #[test]

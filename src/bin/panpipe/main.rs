@@ -17,12 +17,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 use output::Output;
+use target::TransportChoice;
 
 const EXAMPLES: &str = "\
 Examples:
   panpipe demo                                     see what it does, nothing else needed
   panpipe demo --url redis://10.0.0.1:7000         the same on your cluster
-  panpipe topology --url redis://10.0.0.1:7000     who serves which slots, and does everybody answer";
+  panpipe topology --url redis://10.0.0.1:7000     who serves which slots, and does everybody answer
+  panpipe demo --transport auto                    over io_uring where the system allows it";
 
 /// Said in the help of every command.
 pub(crate) const EXIT_CODES: &str = "\
@@ -37,6 +39,10 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 100)]
 struct Cli {
+    /// What moves the bytes [default: what the URL says, else mio].
+    #[arg(long, global = true, value_enum)]
+    transport: Option<TransportChoice>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -56,8 +62,8 @@ fn main() -> ExitCode {
     };
     let mut out = Output::new();
     let (result, json) = match &cli.command {
-        Command::Demo(options) => (demo::run(options, &mut out), options.json),
-        Command::Topology(options) => (topology::run(options, &mut out), options.json),
+        Command::Demo(options) => (demo::run(options, cli.transport, &mut out), options.json),
+        Command::Topology(options) => (topology::run(options, cli.transport, &mut out), options.json),
     };
     if let (Err(failure), true) = (&result, json && out.empty) {
         out.line(&failure.to_json().to_string());

@@ -6,7 +6,7 @@ use panpipe::testkit::EmbeddedCluster;
 use super::Options;
 use crate::failure::{CLUSTER, Failure};
 use crate::output::plural;
-use crate::target;
+use crate::target::{self, TransportChoice};
 
 /// A cluster to run on.
 pub(crate) struct Cluster {
@@ -16,9 +16,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn start(options: &Options) -> Result<Self, Failure> {
+    pub(crate) fn start(options: &Options, transport: Option<TransportChoice>) -> Result<Self, Failure> {
         if let Some(url) = &options.url {
-            return Ok(Cluster { config: target::configuration(url)?, embedded: None });
+            return Ok(Cluster { config: target::configuration(url, transport)?, embedded: None });
         }
         let embedded = EmbeddedCluster::builder()
             .primaries(options.nodes)
@@ -29,7 +29,7 @@ impl Cluster {
                 Failure::new(CLUSTER, format!("the embedded cluster cannot start: {error}"))
                     .hint("It needs free ports on 127.0.0.1; a cluster of your own: --url redis://host:port")
             })?;
-        let config = target::configuration(&embedded.url())?;
+        let config = target::configuration(&embedded.url(), transport)?;
         Ok(Cluster { config, embedded: Some(embedded) })
     }
 

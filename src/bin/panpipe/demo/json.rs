@@ -30,6 +30,7 @@ pub(super) fn findings(findings: &Findings<'_>) -> Value {
             "records": findings.records.rows.len(),
             "bytes": findings.records.value_bytes(),
         },
+        "transport": findings.transport.name(),
         "batch": options.batch,
         "rounds": findings.rounds,
         "values_checked": findings.checked,
@@ -66,6 +67,7 @@ fn measured_json(measured: &Measured) -> Value {
             "writes": per_flush(measured.syscalls.writes),
             "reads": per_flush(measured.syscalls.reads),
             "waits": per_flush(measured.syscalls.waits),
+            "enters": per_flush(measured.syscalls.enters),
         },
         "typical_flush": measured.typical().map(timeline_json),
     })

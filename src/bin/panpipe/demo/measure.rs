@@ -31,11 +31,18 @@ pub(crate) struct Syscalls {
     pub(crate) writes: u64,
     pub(crate) reads: u64,
     pub(crate) waits: u64,
+    /// Of io_uring, which does all three.
+    pub(crate) enters: u64,
 }
 
 impl Syscalls {
     pub(crate) fn between(before: TransportStats, after: TransportStats) -> Self {
+        if after.enters > 0 {
+            // Its writes and reads are requests.
+            return Syscalls { enters: after.enters - before.enters, ..Syscalls::default() };
+        }
         Syscalls {
+            enters: 0,
             writes: after.writes - before.writes,
             reads: after.reads - before.reads,
             waits: after.waits - before.waits,
@@ -46,6 +53,7 @@ impl Syscalls {
         self.writes += other.writes;
         self.reads += other.reads;
         self.waits += other.waits;
+        self.enters += other.enters;
     }
 }
 

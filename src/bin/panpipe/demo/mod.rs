@@ -10,11 +10,12 @@ mod workload;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use panpipe::Fanout;
+use panpipe::config::Transport;
 
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::records::{self, Reading, Records};
-use crate::target::URL_HELP;
+use crate::target::{TransportChoice, URL_HELP};
 use cluster::Cluster;
 use measure::Measured;
 use workload::Workload;
@@ -94,6 +95,7 @@ struct Findings<'a> {
     records: &'a Records,
     primaries: usize,
     replicas: usize,
+    transport: Transport,
     rounds: usize,
     /// Values that were read and equal what was written.
     checked: u64,
@@ -114,12 +116,16 @@ enum Cleaned {
     },
 }
 
-pub(crate) fn run(options: &Options, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(
+    options: &Options,
+    transport: Option<TransportChoice>,
+    out: &mut Output,
+) -> Result<(), Failure> {
     let records = match &options.input {
         Some(path) => records::from_file(path, options.reading())?,
         None => records::built_in(options.reading()),
     };
-    let cluster = Cluster::start(options)?;
+    let cluster = Cluster::start(options, transport)?;
     let client = crate::target::connect(cluster.config.clone())?;
     let mut workload = Workload::new(client, &records, options);
     let rounds = options.rounds_for(workload.batches());
@@ -140,6 +146,7 @@ pub(crate) fn run(options: &Options, out: &mut Output) -> Result<(), Failure> {
         records: &records,
         primaries: workload.primaries(),
         replicas: workload.replicas(),
+        transport: workload.transport(),
         rounds,
         checked: workload.checked,
         sequential,

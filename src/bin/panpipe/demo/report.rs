@@ -16,6 +16,7 @@ const TABLE_WIDTH: usize = 72;
 
 pub(super) fn introduction(out: &mut Output, options: &Options, cluster: &Cluster, workload: &Workload<'_>) {
     let records = workload.records();
+    out.labelled("over     ", workload.transport().name());
     let (primaries, replicas) = (workload.primaries(), workload.replicas());
     out.labelled("cluster  ", &cluster.describe(options, primaries, replicas));
     let origin = &records.origin;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use panpipe::config::Transport;
 use panpipe::prelude::*;
 
 use super::measure::{Flush, Measured, Syscalls};
@@ -41,6 +42,11 @@ impl<'a> Workload<'a> {
 
     pub(crate) fn batches(&self) -> usize {
         self.batches.len()
+    }
+
+    /// What moves its bytes.
+    pub(crate) fn transport(&self) -> Transport {
+        self.client.transport().kind()
     }
 
     pub(crate) fn primaries(&self) -> usize {

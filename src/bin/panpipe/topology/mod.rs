@@ -8,7 +8,7 @@ use panpipe::slot::SLOT_COUNT;
 
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::target::{self, URL_HELP};
+use crate::target::{self, TransportChoice, URL_HELP};
 use survey::{Answer, Survey};
 
 const EXAMPLES: &str = "\
@@ -28,12 +28,16 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
-pub(crate) fn run(options: &Options, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(
+    options: &Options,
+    transport: Option<TransportChoice>,
+    out: &mut Output,
+) -> Result<(), Failure> {
     let Some(url) = &options.url else {
         return Err(Failure::usage("which cluster? The address of any one node is enough:")
             .hint("panpipe topology --url redis://127.0.0.1:7000"));
     };
-    let mut client = target::connect(target::configuration(url)?)?;
+    let mut client = target::connect(target::configuration(url, transport)?)?;
     let survey = Survey::of(&mut client)?;
     let verdict = verdict(&survey);
     if options.json {
