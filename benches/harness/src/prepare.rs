@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use panpipe::command::{Arg, Commands as _, Keys, Request};
 
 use crate::contender::Setup;
+use crate::contender::panpipe::configuration;
 use crate::plan::Plan;
 use crate::target::Target;
 use crate::workload::{Mix, Workload};
@@ -23,14 +24,9 @@ pub(crate) fn prepare(target: &Target, setup: &Setup, workload: &Workload, seed:
     if !setup.cluster {
         return crate::plain::set_all(setup, &plan);
     }
-    let seeds =
-        setup.nodes.iter().map(|node| panpipe::config::Endpoint::new(node.ip().to_string(), node.port()));
-    let mut config = panpipe::Config::from_seeds(seeds);
-    if let Some((user, password)) = &setup.credentials {
-        config.username.clone_from(user);
-        config.password = Some(panpipe::config::Secret::new(password.clone()));
-    }
-    let mut client = panpipe::Client::connect_with(config).context("the target cannot be prepared")?;
+    // Over mio, whoever races: what fills the target is no contender, and mio is refused nowhere.
+    let mut client =
+        panpipe::Client::connect_with(configuration(setup)).context("the target cannot be prepared")?;
     let per_flush = (FLUSH_BYTES / workload.value_bytes.max(1)).clamp(1, 1000);
     for keys in plan.keys.chunks(per_flush) {
         let mut pipeline = client.pipeline();

@@ -19,7 +19,7 @@ mod floor;
 mod fred;
 #[cfg(feature = "peers")]
 mod on_tokio;
-mod panpipe;
+pub(crate) mod panpipe;
 #[cfg(feature = "peers")]
 mod redis_async;
 mod redis_benchmark;
@@ -71,6 +71,9 @@ pub(crate) struct Counters {
     pub(crate) reads: u64,
     /// System calls that wait, or that submit and wait.
     pub(crate) waits: u64,
+    /// Of the waits, those that may have slept; `None` where it does not tell them from those that only look.
+    #[serde(default)]
+    pub(crate) sleeps: Option<u64>,
     pub(crate) bytes_written: u64,
     pub(crate) bytes_read: u64,
     /// MOVED and ASK.
@@ -84,6 +87,7 @@ impl Counters {
             writes: self.writes - earlier.writes,
             reads: self.reads - earlier.reads,
             waits: self.waits - earlier.waits,
+            sleeps: self.sleeps.zip(earlier.sleeps).map(|(now, before)| now - before),
             bytes_written: self.bytes_written - earlier.bytes_written,
             bytes_read: self.bytes_read - earlier.bytes_read,
             redirects: self.redirects - earlier.redirects,
@@ -180,7 +184,13 @@ const ENTRIES: &[Entry] = &[
     Entry {
         name: "panpipe",
         about: "this library, mio transport, a pipeline per flush",
-        start: panpipe::start,
+        start: panpipe::over_mio,
+    },
+    #[cfg(target_os = "linux")]
+    Entry {
+        name: "panpipe-uring",
+        about: "the same over its io_uring transport",
+        start: panpipe::over_uring,
     },
     Entry {
         name: "floor",

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use panpipe::command::{Arg, Commands as _, Keys, Request};
+use panpipe::config::Transport;
 use panpipe::resp::from_reply::FromReply;
 use panpipe::resp::reply::{ReplyKind, ReplyRef};
 use panpipe::{Client, Config, ErrorKind, FlushPolicy, Ticket};
@@ -16,23 +17,50 @@ use crate::plan::{EXPIRE_S, INCREMENT, Op, Plan, Verb};
 /// A service is configured with a few addresses, not with all.
 const SEEDS_MAX: usize = 3;
 
-/// Connects over mio.
-pub(crate) fn start(setup: &Setup, _plan: &Plan) -> Result<Box<dyn Contender>> {
-    if !setup.cluster {
-        bail!("panpipe is a client of clusters");
+/// `panpipe`.
+pub(crate) fn over_mio(setup: &Setup, _plan: &Plan) -> Result<Box<dyn Contender>> {
+    start(setup, Transport::Mio)
+}
+
+/// `panpipe-uring`. Where the system refuses io_uring it fails with the reason; it is never something else under that name.
+#[cfg(target_os = "linux")]
+pub(crate) fn over_uring(setup: &Setup, _plan: &Plan) -> Result<Box<dyn Contender>> {
+    start(setup, Transport::Uring)
+}
+
+/// The transport of the contender of this name.
+///
+/// # Errors
+/// Where it is not this library.
+pub(crate) fn transport_of(contender: &str) -> Result<Transport> {
+    match contender {
+        "panpipe" => Ok(Transport::Mio),
+        "panpipe-uring" => Ok(Transport::Uring),
+        other => bail!("panpipe and panpipe-uring can be looked into like this, {other} cannot"),
     }
-    let seeds = setup
-        .nodes
-        .iter()
-        .take(SEEDS_MAX)
-        .map(|node| panpipe::config::Endpoint::new(node.ip().to_string(), node.port()));
+}
+
+/// How the library connects to a target; all of its nodes are seeds.
+pub(crate) fn configuration(setup: &Setup) -> Config {
+    let seeds =
+        setup.nodes.iter().map(|node| panpipe::config::Endpoint::new(node.ip().to_string(), node.port()));
     let mut config = Config::from_seeds(seeds);
-    config.spin_us = setup.spin_us;
-    config.flush_policy = policy(setup.flush_policy);
     if let Some((user, password)) = &setup.credentials {
         config.username.clone_from(user);
         config.password = Some(panpipe::config::Secret::new(password.clone()));
     }
+    config
+}
+
+fn start(setup: &Setup, transport: Transport) -> Result<Box<dyn Contender>> {
+    if !setup.cluster {
+        bail!("panpipe is a client of clusters");
+    }
+    let mut config = configuration(setup);
+    config.seeds.truncate(SEEDS_MAX);
+    config.spin_us = setup.spin_us;
+    config.flush_policy = policy(setup.flush_policy);
+    config.transport = transport;
     let client = Client::connect_with(config).context("panpipe cannot connect")?;
     let (spin_us, policy) = (setup.spin_us, setup.flush_policy);
     Ok(Box::new(Panpipe { client, tickets: Vec::new(), spin_us, policy, taken: VecDeque::new() }))
@@ -103,11 +131,15 @@ fn with_request<R>(plan: &Plan, op: Op, send: impl FnOnce(Request<'_>) -> R) -> 
 
 impl Contender for Panpipe {
     fn settings(&self) -> Vec<Setting> {
+        let transport = match self.client.transport().kind() {
+            Transport::Uring => "uring: requests through io_uring",
+            _ => "mio: nonblocking sockets, epoll",
+        };
         vec![
             ("version".into(), env!("VERSION_OF_PANPIPE").into()),
             ("threads".into(), "1".into()),
             ("connections per node".into(), "1".into()),
-            ("transport".into(), "mio".into()),
+            ("transport".into(), transport.into()),
             ("spin".into(), format!("{} us", self.spin_us)),
             ("streams".into(), "event-driven; refilled when half of the window is free".into()),
             ("flush policy of streams".into(), format!("{:?}", self.policy)),
@@ -207,10 +239,16 @@ impl Contender for Panpipe {
 
     fn counters(&self) -> Option<Counters> {
         let (calls, stats) = (self.client.transport_stats(), self.client.stats());
+        // Over io_uring writes and reads are requests; the enters that carry them are the system calls.
+        let [writes, reads, waits] = match calls.enters {
+            0 => [calls.writes, calls.reads, calls.waits],
+            enters => [0, 0, enters],
+        };
         Some(Counters {
-            writes: calls.writes,
-            reads: calls.reads,
-            waits: calls.waits,
+            writes,
+            reads,
+            waits,
+            sleeps: Some(calls.sleeps),
             bytes_written: stats.total.bytes_sent,
             bytes_read: stats.total.bytes_received,
             redirects: stats.total.moved + stats.total.asks,

@@ -102,7 +102,12 @@ pub(crate) const MORE: &[(&str, &[Column])] = &[
         &[
             column("writes", "/flush", "calls that send", |s| calls(s, |c| Some(c.per_flush(c.writes)))),
             column("reads", "/flush", "calls that receive", |s| calls(s, |c| Some(c.per_flush(c.reads)))),
-            column("waits", "/flush", "calls that wait", |s| calls(s, |c| Some(c.per_flush(c.waits)))),
+            column("waits", "/flush", "calls that wait, or that submit and wait", |s| {
+                calls(s, |c| Some(c.per_flush(c.waits)))
+            }),
+            column("sleeps", "/flush", "of the waits, those that may have slept", |s| {
+                calls(s, |c| c.sleeps.map(|sleeps| c.per_flush(sleeps)))
+            }),
             column("others", "/flush", "all other calls; contenders do not count them", |s| {
                 calls(s, |c| c.others.map(|others| c.per_flush(others)))
             }),

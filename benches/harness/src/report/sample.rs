@@ -31,6 +31,7 @@ pub(crate) fn figures(user: u64, system: u64) -> Figures {
             writes: 30,
             reads: 40,
             waits: 20,
+            sleeps: Some(10),
             bytes_written: 3000,
             bytes_read: 0,
             redirects: 2,

@@ -26,6 +26,8 @@ pub(crate) struct CallFigures {
     pub(crate) writes: f64,
     pub(crate) reads: f64,
     pub(crate) waits: f64,
+    /// Of the waits, those that may have slept; only a contender can tell.
+    pub(crate) sleeps: Option<f64>,
     /// Neither; a contender does not count them itself.
     pub(crate) others: Option<f64>,
     pub(crate) bytes_per_write: Option<f64>,
@@ -67,7 +69,7 @@ pub(crate) fn call_figures(entrant: &Entrant) -> Option<CallFigures> {
 }
 
 fn own(entrant: &Entrant) -> Option<CallFigures> {
-    let mut figures = nothing(Source::Own);
+    let mut figures = CallFigures { sleeps: Some(0.0), ..nothing(Source::Own) };
     let (mut written, mut read) = (0, 0);
     for round in &entrant.rounds {
         let counters = round.counters.as_ref()?;
@@ -76,6 +78,7 @@ fn own(entrant: &Entrant) -> Option<CallFigures> {
         figures.writes += counters.writes as f64;
         figures.reads += counters.reads as f64;
         figures.waits += counters.waits as f64;
+        figures.sleeps = figures.sleeps.zip(counters.sleeps).map(|(sum, more)| sum + more as f64);
         written += counters.bytes_written;
         read += counters.bytes_read;
     }
@@ -126,6 +129,7 @@ fn nothing(source: Source) -> CallFigures {
         writes: 0.0,
         reads: 0.0,
         waits: 0.0,
+        sleeps: None,
         others: None,
         bytes_per_write: None,
         bytes_per_read: None,
@@ -147,6 +151,10 @@ mod tests {
         assert_eq!(figures.per_flush(figures.total()), 9.0);
         assert_eq!(figures.per_command(figures.writes), 0.03);
         assert_eq!((figures.bytes_per_write, figures.bytes_per_read), (Some(100.0), None));
+        assert_eq!(figures.sleeps, Some(20.0));
+        // One round without is no figure.
+        entrant.rounds[0].counters.as_mut().unwrap().sleeps = None;
+        assert_eq!(call_figures(&entrant).unwrap().sleeps, None);
     }
 
     #[test]

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use panpipe::command::{Arg, Commands as _, Keys, Request};
+use panpipe::config::Transport;
 use panpipe::engine::Timeline;
 use panpipe::{Client, Config};
 
 use crate::contender::Setup;
+use crate::contender::panpipe::{configuration, transport_of};
 use crate::plan::{EXPIRE_S, INCREMENT, Op, Plan, Verb};
 use crate::scene::{Scene, machine};
 use crate::target::Target;
@@ -24,6 +26,9 @@ mod text;
 pub(crate) struct Options {
     #[command(flatten)]
     scene: Scene,
+    /// panpipe, or panpipe-uring.
+    #[arg(long, default_value = "panpipe")]
+    contender: String,
     /// Flushes measured; the median one and the slowest one are shown.
     #[arg(long, default_value_t = 200)]
     flushes: usize,
@@ -40,7 +45,7 @@ pub(crate) struct Options {
 
 /// The flushes that are shown, and what they were.
 struct Shown {
-    /// Workload, target and machine.
+    /// Contender, workload, target and machine.
     what: String,
     flushes: usize,
     median: Timeline,
@@ -55,15 +60,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.flushes == 0 {
         bail!("one flush at least");
     }
+    let transport = transport_of(&options.contender)?;
     let workload = options.scene.workload()?;
     let spec = options.scene.target();
     let target = Target::start(&spec, workload.value_bytes)?;
     let setup = target.setup();
     crate::prepare::prepare(&target, &setup, &workload, options.scene.seed)?;
     let plan = Plan::new(&workload, options.scene.seed);
-    let timelines = measure(&mut connect(&setup)?, &plan, options)?;
+    let timelines = measure(&mut connect(&setup, transport)?, &plan, options)?;
     let (median, slowest) = choose(timelines).context("no flush was measured")?;
-    let what = format!("{} on {spec}, {}", workload.name, machine());
+    let what = format!("{}: {} on {spec}, {}", options.contender, workload.name, machine());
     let shown = Shown { what, flushes: options.flushes, median, slowest };
     print!("{}", text::draw(&shown, text::width()));
     if !options.text_only {
@@ -74,14 +80,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn connect(setup: &Setup) -> Result<Client> {
-    let seeds =
-        setup.nodes.iter().map(|node| panpipe::config::Endpoint::new(node.ip().to_string(), node.port()));
-    let mut config = Config::from_seeds(seeds);
-    if let Some((user, password)) = &setup.credentials {
-        config.username.clone_from(user);
-        config.password = Some(panpipe::config::Secret::new(password.clone()));
-    }
+fn connect(setup: &Setup, transport: Transport) -> Result<Client> {
+    let config = Config { transport, ..configuration(setup) };
     Client::connect_with(config).context("panpipe cannot connect")
 }
 
@@ -181,7 +181,8 @@ mod tests {
         let target = Target::start(&spec, workload.value_bytes).unwrap();
         let options = <Wrapped as clap::Parser>::parse_from(["timeline", "--flushes", "5", "--warm-up", "2"]);
         let plan = Plan::new(&workload, 1);
-        let timelines = measure(&mut connect(&target.setup()).unwrap(), &plan, &options.options).unwrap();
+        let mut client = connect(&target.setup(), Transport::Mio).unwrap();
+        let timelines = measure(&mut client, &plan, &options.options).unwrap();
         assert_eq!(timelines.len(), 5);
         let (median, slowest) = choose(timelines).unwrap();
         let shown = Shown { what: "W1".to_owned(), flushes: 5, median, slowest };

@@ -98,6 +98,8 @@ fn add(sum: Counters, more: Counters) -> Counters {
         writes: sum.writes + more.writes,
         reads: sum.reads + more.reads,
         waits: sum.waits + more.waits,
+        // Any read may sleep.
+        sleeps: None,
         bytes_written: sum.bytes_written + more.bytes_written,
         bytes_read: sum.bytes_read + more.bytes_read,
         redirects: sum.redirects + more.redirects,

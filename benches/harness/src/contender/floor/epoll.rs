@@ -44,7 +44,7 @@ impl Carrier for Epoll {
             sockets,
             inbox: vec![0; INBOX_BYTES].into(),
             spin: Duration::from_micros(u64::from(setup.spin_us)),
-            counters: Counters::default(),
+            counters: Counters { sleeps: Some(0), ..Counters::default() },
         })
     }
 
@@ -137,6 +137,7 @@ impl Epoll {
                 }
             }
         }
+        self.counters.sleeps = self.counters.sleeps.map(|sleeps| sleeps + 1);
         self.poll(None)
     }
 

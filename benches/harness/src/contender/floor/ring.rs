@@ -82,7 +82,7 @@ impl Carrier for Ring {
             receives: 0,
             fits: longest * (plan.value.len() + COMMAND_BYTES) <= FITS_BYTES,
             spin: Duration::from_micros(u64::from(setup.spin_us)),
-            counters: Counters::default(),
+            counters: Counters { sleeps: Some(0), ..Counters::default() },
         })
     }
 
@@ -186,6 +186,7 @@ impl Ring {
                 return Ok(());
             }
         }
+        self.counters.sleeps = self.counters.sleeps.map(|sleeps| sleeps + 1);
         self.call(needed)
     }
 
