@@ -15,7 +15,7 @@ use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{ab, flame, matrix, report, standing, suite, timeline, worker, workload};
+use crate::{ab, flame, matrix, report, standing, suite, timeline, transports, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -32,6 +32,7 @@ Begin with:
   panpipe-bench run --workload W1 --target redis-7.0 --contenders all --out target/w1
   panpipe-bench sweep batch --contenders panpipe,redis-rs
   panpipe-bench flame --workload W2               where the time goes
+  panpipe-bench transports                        epoll against io_uring, in all circumstances
 How it measures, and what the figures do not say: benches/harness/README.md";
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +57,9 @@ enum Command {
         /// The targets and the figures side by side, in Markdown, as `table` prints them.
         #[arg(long)]
         standing: bool,
+        /// The tables of `transports`, in Markdown, as it prints them.
+        #[arg(long, conflicts_with = "standing")]
+        transports: bool,
         /// A `report.json`.
         file: PathBuf,
         #[command(flatten)]
@@ -69,6 +73,9 @@ enum Command {
     Ab(Box<ab::Options>),
     /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
     Table(TableOptions),
+    /// The library over mio and over io_uring, with the floor of each, through workloads, nodes, sizes of values, sleeping and spinning.
+    /// About ten minutes.
+    Transports(transports::Options),
     /// A contender's own process; started by the others.
     #[command(hide = true)]
     Worker,
@@ -296,11 +303,16 @@ pub(crate) fn run() -> Result<()> {
             print!("{}", standing_text(&Document::read(&file)?));
             Ok(())
         }
+        Command::Report { file, transports: true, .. } => {
+            print!("{}", transports::markdown(&Document::read(&file)?));
+            Ok(())
+        }
         Command::Report { file, show, .. } => show.show(&Document::read(&file)?),
         Command::Flame(options) => flame::run(&options),
         Command::Timeline(options) => timeline::run(&options),
         Command::Ab(options) => ab::run(&options),
         Command::Table(options) => table(&options),
+        Command::Transports(options) => transports::run(&options),
         Command::Worker => worker::serve(),
     }
 }
@@ -342,7 +354,7 @@ fn table(options: &TableOptions) -> Result<()> {
 }
 
 /// What a contender could not do, or got errors for.
-fn failures(outcome: &Outcome) -> Vec<String> {
+pub(crate) fn failures(outcome: &Outcome) -> Vec<String> {
     let (workload, target) = (&outcome.race.workload.name, &outcome.race.target);
     let lines = outcome.results.iter().filter_map(|entrant| {
         let errors: u64 = entrant.rounds.iter().map(|round| round.errors).sum();

@@ -22,6 +22,7 @@ mod sweep;
 mod syscalls;
 mod target;
 mod timeline;
+mod transports;
 mod worker;
 mod workload;
 

@@ -162,7 +162,12 @@ fn far(outcome: &Outcome) -> String {
     table(&format!("{batch} SETs per flush, {target}"), &columns, rows)
 }
 
-fn table(title: &str, columns: &[String], rows: impl Iterator<Item = (String, Vec<String>)>) -> String {
+/// A table with its title; nothing where it has no columns.
+pub(crate) fn table(
+    title: &str,
+    columns: &[String],
+    rows: impl Iterator<Item = (String, Vec<String>)>,
+) -> String {
     // Writing into a string cannot fail, here and below.
     let mut text = String::new();
     if columns.is_empty() {

@@ -74,9 +74,16 @@ impl Race {
     /// # Errors
     /// Where the target cannot be started or prepared. A contender that fails is a result, not an error.
     pub(crate) fn run(&self, progress: &Progress) -> Result<Outcome> {
-        let target = Target::start(&self.target, self.workload.value_bytes)?;
+        self.run_on(&Target::start(&self.target, self.workload.value_bytes)?, progress)
+    }
+
+    /// Runs it on a target that runs already, which must be the one that it names.
+    ///
+    /// # Errors
+    /// Where the target cannot be prepared.
+    pub(crate) fn run_on(&self, target: &Target, progress: &Progress) -> Result<Outcome> {
         let setup = Setup { spin_us: self.spin_us, flush_policy: self.flush_policy, ..target.setup() };
-        crate::prepare::prepare(&target, &setup, &self.workload, self.seed)?;
+        crate::prepare::prepare(target, &setup, &self.workload, self.seed)?;
         let mut lanes: Vec<Lane> =
             self.contenders.iter().map(|name| Lane::start(name, self, &setup)).collect();
         for lane in &mut lanes {

@@ -32,7 +32,7 @@ pub(crate) enum Verdict {
 
 /// Below, or above.
 #[derive(Debug, Clone, Copy)]
-enum Bound {
+pub(crate) enum Bound {
     AtMost(f64),
     AtLeast(f64),
 }
@@ -75,6 +75,7 @@ pub(crate) fn rows(outcomes: &[Outcome]) -> Vec<Row> {
     }
     count_rows(&mut rows, outcomes);
     memory_row(&mut rows, outcomes);
+    rows.extend(crate::transports::rows(outcomes));
     rows
 }
 
@@ -94,16 +95,18 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     text
 }
 
-fn entrant<'a>(outcome: &'a Outcome, name: &str) -> Option<&'a Entrant> {
+/// A contender's part.
+pub(crate) fn entrant<'a>(outcome: &'a Outcome, name: &str) -> Option<&'a Entrant> {
     outcome.results.iter().find(|entrant| entrant.contender == name)
 }
 
 /// The ratios of two contenders of one race, round by round.
-fn ratio(outcome: &Outcome, (of, to): (&str, &str), figure: Figure) -> Option<Spread> {
+pub(crate) fn ratio(outcome: &Outcome, (of, to): (&str, &str), figure: Figure) -> Option<Spread> {
     ratios(entrant(outcome, of)?, entrant(outcome, to), figure)
 }
 
-fn row(what: String, measured: Option<Spread>, bound: Bound, unit: &str) -> Row {
+/// A line; nothing measured is nothing met.
+pub(crate) fn row(what: String, measured: Option<Spread>, bound: Bound, unit: &str) -> Row {
     let target = bound.text(unit);
     let Some(Spread { middle, min, max }) = measured else {
         return Row { what, target, measured: "-".into(), met: Verdict::NotMeasured };
@@ -241,11 +244,17 @@ fn count_rows(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
 
 fn memory_row(rows: &mut Vec<Row>, outcomes: &[Outcome]) {
     for outcome in outcomes.iter().filter(|outcome| outcome.race.target.nodes == 1000) {
-        let rounds = entrant(outcome, "panpipe").map(|entrant| entrant.rounds.as_slice()).unwrap_or_default();
-        let peak =
-            Spread::of(rounds.iter().map(|figures| figures.peak_memory_bytes as f64 / f64::from(1 << 20)));
-        let what = "peak memory with 1000 nodes, idle, the whole process".into();
-        rows.push(row(what, peak, Bound::AtMost(16.0), " MiB"));
+        let peak = |name| {
+            let rounds = &entrant(outcome, name)?.rounds;
+            Spread::of(rounds.iter().map(|figures| figures.peak_memory_bytes as f64 / f64::from(1 << 20)))
+        };
+        let what = "peak memory with 1000 nodes, idle, the whole process".to_owned();
+        rows.push(row(what.clone(), peak("panpipe"), Bound::AtMost(16.0), " MiB"));
+        if let Some(measured) = peak("panpipe-uring") {
+            // Each connection has a buffer there into which it receives at any time.
+            let row = row(what + ", panpipe-uring", Some(measured), Bound::AtMost(16.0), " MiB");
+            rows.push(Row { target: "(for comparison)".into(), met: Verdict::Comparison, ..row });
+        }
     }
 }
 

@@ -28,9 +28,10 @@ pub(crate) struct Part {
 }
 
 /// Those that write bytes without being a client, as yardsticks, and every client.
-const MAIN: [&str; 10] = [
+const MAIN: [&str; 11] = [
     "floor-full",
     "panpipe",
+    "panpipe-uring",
     "floor",
     "floor-ring",
     "floor-full-ring",
@@ -40,10 +41,17 @@ const MAIN: [&str; 10] = [
     "fred",
     "rustis",
 ];
-const OURS: [&str; 3] = ["floor-full", "panpipe", "floor-full-ring"];
-const CLIENTS: [&str; 6] = ["floor-full", "panpipe", "redis-rs", "redis-rs-async", "fred", "rustis"];
-const WAYS_TO_FLUSH: [&str; 5] =
-    ["panpipe", "floor-full", "blocking-sequential", "blocking-threads", "blocking-multiplexed"];
+const OURS: [&str; 4] = ["floor-full", "panpipe", "panpipe-uring", "floor-full-ring"];
+const CLIENTS: [&str; 7] =
+    ["floor-full", "panpipe", "panpipe-uring", "redis-rs", "redis-rs-async", "fred", "rustis"];
+const WAYS_TO_FLUSH: [&str; 6] = [
+    "panpipe",
+    "panpipe-uring",
+    "floor-full",
+    "blocking-sequential",
+    "blocking-threads",
+    "blocking-multiplexed",
+];
 
 /// The name of the part whose memory is looked at.
 pub(crate) const MEMORY: &str = "memory";
@@ -165,7 +173,7 @@ fn half_part(builder: &Builder) -> Result<Part> {
 fn nodes_part(builder: &Builder) -> Result<Part> {
     let mut races = Vec::new();
     for workload in ["W7", "W7-333"] {
-        let contenders = ["floor", "floor-full", "panpipe", "floor-full-ring", "redis-rs"];
+        let contenders = ["floor", "floor-full", "panpipe", "panpipe-uring", "floor-full-ring", "redis-rs"];
         let race = builder.race(workload, Kind::Sink, &contenders)?;
         let race = Race { rounds: race.rounds.min(5), count: workload == "W7", ..race };
         races.extend(Parameter::Nodes.races(&race, &[])?);
@@ -185,23 +193,29 @@ fn far_part(builder: &Builder) -> Result<Part> {
 }
 
 fn batch_part(builder: &Builder) -> Result<Part> {
-    let race =
-        builder.brief("W2", Kind::Sink, &["floor-full", "panpipe", "redis-rs", "redis-rs-async", "fred"])?;
+    let race = builder.brief(
+        "W2",
+        Kind::Sink,
+        &["floor-full", "panpipe", "panpipe-uring", "redis-rs", "redis-rs-async", "fred"],
+    )?;
     Ok(Part { name: "batch", about: "1 to 10000 SETs per flush", races: Parameter::Batch.races(&race, &[])? })
 }
 
 fn values_part(builder: &Builder) -> Result<Part> {
     let mut races = Vec::new();
     for workload in ["W1", "W4"] {
-        let race =
-            builder.brief(workload, Kind::Sink, &["floor-full", "panpipe", "floor-full-ring", "redis-rs"])?;
+        let race = builder.brief(
+            workload,
+            Kind::Sink,
+            &["floor-full", "panpipe", "panpipe-uring", "floor-full-ring", "redis-rs"],
+        )?;
         races.extend(Parameter::ValueBytes.races(&race, &[])?);
     }
     Ok(Part { name: "values", about: "values of 8 bytes to 1 MiB", races })
 }
 
 fn policy_part(builder: &Builder) -> Result<Part> {
-    let race = builder.brief("W5", Kind::Sink, &["panpipe"])?;
+    let race = builder.brief("W5", Kind::Sink, &["panpipe", "panpipe-uring"])?;
     let mut race = race;
     if let Load::Stream { commands, .. } = &mut race.load {
         *commands /= 5;
@@ -227,9 +241,10 @@ fn ycsb_part(builder: &Builder) -> Result<Part> {
 }
 
 fn standalone_part(builder: &Builder) -> Result<Part> {
-    let cluster = builder.brief("W2", Kind::Redis70, &["panpipe", "redis-rs", "redis-benchmark"])?;
+    let cluster =
+        builder.brief("W2", Kind::Redis70, &["panpipe", "panpipe-uring", "redis-rs", "redis-benchmark"])?;
     // redis-benchmark refuses a cluster of one.
-    let mut one = builder.brief("W2", Kind::Sink, &["panpipe", "redis-rs"])?;
+    let mut one = builder.brief("W2", Kind::Sink, &["panpipe", "panpipe-uring", "redis-rs"])?;
     one.target.nodes = 1;
     let mut alone = builder.brief("W2", Kind::Redis70, &["redis-rs-standalone", "redis-benchmark"])?;
     alone.target = Spec { nodes: 1, standalone: true, ..alone.target };
@@ -243,7 +258,8 @@ fn standalone_part(builder: &Builder) -> Result<Part> {
 fn stress_part(builder: &Builder) -> Result<Part> {
     let mut races = Vec::new();
     for kind in [Kind::Sink, Kind::Redis70] {
-        let mut race = builder.brief("W1", kind, &["panpipe", "redis-rs-async", "fred", "rustis"])?;
+        let mut race =
+            builder.brief("W1", kind, &["panpipe", "panpipe-uring", "redis-rs-async", "fred", "rustis"])?;
         race.workload = race.workload.with_batch(10)?;
         let time_ms = if builder.length == Length::Whole { 1000 } else { 50 };
         races.push(Race { load: Load::Stress { lanes: 200, time_ms }, ..race });
@@ -252,7 +268,7 @@ fn stress_part(builder: &Builder) -> Result<Part> {
 }
 
 fn memory_part(builder: &Builder) -> Result<Part> {
-    let mut race = builder.brief("W6", Kind::Sink, &["panpipe"])?;
+    let mut race = builder.brief("W6", Kind::Sink, &["panpipe", "panpipe-uring"])?;
     race.target.nodes = 1000;
     // Next to nothing is asked: it is the topology that takes the room.
     let races = vec![Race { load: Load::Batches { batches: 1 }, rounds: 1, warm_up_ms: 0, ..race }];

@@ -43,6 +43,16 @@ pub(super) fn program(
     }
     let under = format!("under-{}", harness.directory());
     let package = project.join("target/ab").join(library.directory()).join(under);
+    let read =
+        |sources: &Path, manifest: &str| fs::read_to_string(sources.join(manifest)).unwrap_or_default();
+    if lacks_the_ring(
+        &read(&harness_sources, &format!("{HARNESS}/Cargo.toml")),
+        &read(&sources, "Cargo.toml"),
+    ) {
+        bail!(
+            "{library} is older than its io_uring transport, which {harness} knows; --harness-from an older one"
+        );
+    }
     assemble(&package, &harness_sources, &sources)
         .with_context(|| format!("cannot prepare the build of {library}"))?;
     let target_dir = project.join("target/ab/build");
@@ -60,6 +70,12 @@ pub(super) fn program(
     let _old = fs::remove_file(&program);
     fs::copy(&built, &program).with_context(|| format!("cannot copy {}", built.display()))?;
     Ok(program)
+}
+
+/// Whether a harness asks for a transport that a library does not have: cargo would say so, in more words and without a way out.
+fn lacks_the_ring(harness: &str, library: &str) -> bool {
+    let asks = harness.lines().any(|line| line.starts_with("panpipe =") && line.contains("\"io-uring\""));
+    asks && !library.lines().any(|line| line.starts_with("io-uring = ["))
 }
 
 /// Writes the package; files that are the same keep their times, so that cargo builds only what has changed.
@@ -148,6 +164,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_library_without_the_ring_is_refused_where_it_is_asked_for() {
+        let with = "[dependencies]\npanpipe = { path = \"../..\", features = [\"io-uring\", \"testkit\"] }\n";
+        let without =
+            "[dependencies]\npanpipe = { path = \"../..\", features = [\"testkit\"] }\nio-uring = \"0.7\"\n";
+        let (old, new) = ("[features]\ntestkit = []\n", "[features]\nio-uring = [\"dep:io-uring\"]\n");
+        assert!(lacks_the_ring(with, old));
+        assert!(!lacks_the_ring(with, new) && !lacks_the_ring(without, old) && !lacks_the_ring(without, new));
+    }
 
     const PROJECT: &str =
         "[workspace]\nmembers = []\n\n[profile.release]\nlto = \"fat\"\n\n[lints.rust]\nx = 1\n";
