@@ -39,7 +39,7 @@ impl Stage {
             Stage::Encode => ("encode", "requests built, measured and put into the send queue"),
             Stage::Route => ("route", "slot, owner, fence, window, the entry in flight"),
             Stage::Write => ("write", "send calls with all the kernel does in them, and what leads there"),
-            Stage::Wait => ("wait", "epoll and futex calls, sleeping and waking, events looked at"),
+            Stage::Wait => ("wait", "epoll, enter and futex calls, sleeping and waking, events looked at"),
             Stage::Read => ("read", "receive calls with all the kernel does in them, and what leads there"),
             Stage::Scan => ("scan", "the ends of replies found"),
             Stage::Deliver => ("deliver", "replies matched, filed, and read by the caller"),
@@ -128,6 +128,8 @@ const RULES: &[(Stage, &[Is])] = &[
             Name("__readv"),
         ],
     ),
+    // beneath an enter of io_uring: the request that is worked on decides; what is left is taking requests in, and waiting
+    (Write, &[Name("io_submit_sqes"), Name("io_submit_sqe"), Name("io_queue_sqe")]),
     (
         Wait,
         &[
@@ -159,7 +161,23 @@ const RULES: &[(Stage, &[Is])] = &[
             Under("panpipe::transport::mio::Mio::push"),
             Under("panpipe::transport::mio::push"),
             Under("panpipe::transport::mio::submit"),
+            Under("panpipe::transport::net::submit"),
+            Under("panpipe::transport::uring::Uring::push"),
+            Under("panpipe::transport::uring::push"),
+            Under("panpipe::transport::uring::submit"),
+            Under("panpipe::transport::uring::ring::Ring::pieces"),
+            Under("panpipe::transport::uring::ring::pieces"),
+            Under("panpipe::transport::uring::ring::Ring::send"),
+            Under("panpipe::transport::uring::ring::send"),
+            Under("panpipe::transport::uring::ring::Lane::send_request"),
+            Under("panpipe::transport::uring::ring::send_request"),
+            Under("panpipe::transport::uring::ring::Lane::take_sent"),
+            Under("panpipe::transport::uring::ring::take_sent"),
             Has("panpipe::transport::Transport>::submit"),
+            Under("panpipe::engine::send_queue::share_unsent"),
+            Under("panpipe::engine::send_queue::SendQueue::share_unsent"),
+            Under("panpipe::engine::share_unsent"),
+            Under("panpipe::engine::Engine::share_unsent"),
             Under("panpipe::engine::send_queue::unsent"),
             Under("panpipe::engine::send_queue::advance_sent"),
             Under("panpipe::engine::send_queue::flush"),
@@ -239,6 +257,12 @@ const RULES: &[(Stage, &[Is])] = &[
         &[
             Under("panpipe::transport::mio::Mio::drain"),
             Under("panpipe::transport::mio::drain"),
+            Under("panpipe::transport::uring::Uring::arm_receives"),
+            Under("panpipe::transport::uring::arm_receives"),
+            Under("panpipe::transport::uring::ring::Ring::receive"),
+            Under("panpipe::transport::uring::ring::receive"),
+            Under("panpipe::transport::uring::ring::Lane::receive_request"),
+            Under("panpipe::transport::uring::ring::receive_request"),
             Under("panpipe::engine::recv_buf"),
         ],
     ),
@@ -348,6 +372,41 @@ mod tests {
             stage("x;__send;entry_SYSCALL_64_after_hwframe_[k];do_syscall_64_[k];schedule_[k]"),
             Write
         );
+    }
+
+    #[test]
+    fn an_enter_is_split_by_the_request_that_it_works_on() {
+        let enter = "<panpipe::transport::uring::Uring as panpipe::transport::Transport>::wait;\
+            panpipe::transport::uring::ring::enter_[i];syscall;__x64_sys_io_uring_enter_[k];";
+        let stage = |rest: &str| stage(&format!("{enter}{rest}"));
+        let sent =
+            "io_submit_sqes_[k];io_issue_sqe_[k];io_send_[k];sock_sendmsg_[k];tcp_sendmsg_[k];tcp_v4_rcv_[k]";
+        assert_eq!(stage(sent), Write);
+        assert_eq!(stage("io_submit_sqes_[k];io_issue_sqe_[k];io_sendmsg_[k];tcp_sendmsg_locked_[k]"), Write);
+        assert_eq!(stage("io_submit_sqes_[k]"), Write, "requests taken in");
+        assert_eq!(
+            stage("io_cqring_wait_[k];io_run_task_work_[k];io_issue_sqe_[k];io_recv_[k];tcp_recvmsg_[k]"),
+            Read
+        );
+        assert_eq!(stage("io_cqring_wait_[k];schedule_[k];finish_task_switch.isra.0_[k]"), Wait);
+        assert_eq!(stage("io_cqring_wait_[k];__io_run_local_work_[k]"), Wait, "completions handed over");
+    }
+
+    #[test]
+    fn the_ring_of_the_library_has_stages() {
+        let uring = |rest: &str| stage(&format!("panpipe::transport::uring::{rest}"));
+        assert_eq!(uring("Uring::push;panpipe::engine::share_unsent_[i];bytes::bytes::clone_[i]"), Write);
+        assert_eq!(
+            uring("push_[i];panpipe::transport::uring::ring::send_[i];io_uring::opcode::build_[i]"),
+            Write
+        );
+        assert_eq!(uring("Uring::arm_receives;panpipe::transport::uring::ring::receive_[i]"), Read);
+        assert_eq!(uring("on_completion_[i];panpipe::transport::uring::ring::take_sent_[i]"), Write);
+        assert_eq!(uring("wanted_[i];panpipe::engine::is_owed_[i]"), Wait);
+        let submit = "<panpipe::transport::uring::Uring as panpipe::transport::Transport>::submit";
+        assert_eq!(stage(submit), Write);
+        let received = "panpipe::engine::complete::<impl panpipe::engine::Engine>::handle_received";
+        assert_eq!(uring(&format!("on_completion_[i];{received}")), Deliver);
     }
 
     #[test]
