@@ -1,6 +1,9 @@
 //! The event-driven use: what leaves when, what the host's loop can rely on.
 #![cfg(feature = "testkit")]
 
+#[path = "support/transport.rs"]
+mod transport;
+
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -16,7 +19,7 @@ fn cluster() -> EmbeddedCluster {
 fn connect(cluster: &EmbeddedCluster, change: impl FnOnce(&mut Config)) -> Client {
     let mut config = Config::from_url(&cluster.url()).expect("url");
     change(&mut config);
-    Client::connect_with(config).expect("connect")
+    transport::connect_with(config).expect("connect")
 }
 
 /// Commands that the servers have processed, all nodes together.
