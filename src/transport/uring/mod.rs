@@ -11,7 +11,8 @@
 //! # How many completions a wait asks for
 //!
 //! The gain of io_uring is in the number of sleeps, so this is the whole art. A wait for all replies asks for one completion per send and
-//! one per node that owes something. What it asks for may not come: a node is silent, a reply comes in pieces, a large send cannot end before
+//! one per node that owes something; a wait for the first event for one more than the sends, which nearly always complete as they are submitted.
+//! What it asks for may not come: a node is silent, a reply comes in pieces, a large send cannot end before
 //! replies have been read. So it is patient for 5 ms only, and then takes what there is, or the first that comes. A node that was
 //! waited for in vain twice is not counted until it is heard of again; with a large send under way, any completion will do.
 //!
@@ -88,14 +89,6 @@ struct Connection {
     missed: u8,
     /// Why sending failed; told when everything that had arrived is read.
     failure: Option<String>,
-}
-
-/// What ends a wait.
-#[derive(Debug, Clone, Copy)]
-struct Wanted {
-    completions: usize,
-    /// After this any completion will do. `None` where what is waited for is one node's, whose news come all the same.
-    patience: Option<Duration>,
 }
 
 impl Uring {
@@ -258,15 +251,13 @@ impl Uring {
     }
 
     /// How many completions end this wait.
-    fn wanted(&mut self, need: Need, engine: &Engine) -> Wanted {
+    fn wanted(&mut self, need: Need, engine: &Engine) -> usize {
         if self.large_sends > 0 {
-            return Wanted { completions: 1, patience: None };
+            return 1;
         }
         let fresh_sends = self.ring.fresh_sends();
         if need == Need::First {
-            // A send that fits completes as it is submitted; where one does not after all, others are heard a little later.
-            let patience = Some(PATIENCE).filter(|_| fresh_sends > 1);
-            return Wanted { completions: fresh_sends + 1, patience };
+            return fresh_sends + 1;
         }
         let mut owed = 0;
         for found in self.connections.iter_mut().flatten() {
@@ -274,12 +265,11 @@ impl Uring {
                 && if found.connecting.is_some() { true } else { engine.is_owed(found.conn) };
             owed += usize::from(found.counted);
         }
-        let patience = Some(PATIENCE).filter(|_| owed > 1 || fresh_sends > 1);
-        Wanted { completions: fresh_sends + owed.max(1), patience }
+        fresh_sends + owed.max(1)
     }
 
     /// Enters the ring, after a while of looking for completions without it.
-    fn enter(&mut self, wanted: Wanted, timeout: Option<Duration>) -> io::Result<()> {
+    fn enter(&mut self, wanted: usize, timeout: Option<Duration>) -> io::Result<()> {
         self.stats.waits += 1;
         let mut timeout = timeout;
         if timeout == Some(Duration::ZERO) {
@@ -292,7 +282,7 @@ impl Uring {
             self.ring.enter(0, None, None)?;
             let (began, mut spent) = (Instant::now(), Duration::ZERO);
             let spin = timeout.map_or(self.spin, |timeout| timeout.min(self.spin));
-            while self.ring.ready() < wanted.completions && spent < spin {
+            while self.ring.ready() < wanted && spent < spin {
                 // The kernel has completions, and wants this thread to come for them.
                 if self.ring.has_task_work() {
                     self.ring.enter(0, None, None)?;
@@ -300,13 +290,13 @@ impl Uring {
                 std::hint::spin_loop();
                 spent = began.elapsed();
             }
-            if self.ring.ready() >= wanted.completions {
+            if self.ring.ready() >= wanted {
                 return Ok(());
             }
             timeout = timeout.map(|timeout| timeout.saturating_sub(spent));
         }
         self.stats.sleeps += 1;
-        self.ring.enter(wanted.completions, timeout, wanted.patience)
+        self.ring.enter(wanted, timeout, Some(PATIENCE))
     }
 
     /// Tells the engine of a completion. Answers whether it is news.
