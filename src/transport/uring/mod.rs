@@ -138,7 +138,7 @@ impl Uring {
         self.unarmed.clear();
         self.large_sends = 0;
         if let Some(alarm) = &mut self.alarm {
-            *alarm = Alarm::default();
+            alarm.attach(&mut self.ring)?;
         }
         let now = self.now();
         for lost in std::mem::take(&mut self.connections).into_iter().flatten() {
@@ -341,12 +341,11 @@ impl Uring {
                 self.finish_connect(ConnId::from_u64(tag), engine, now);
                 true
             }
-            Completion::Timer | Completion::Bell => {
-                if let Some(alarm) = &mut self.alarm {
-                    alarm.acknowledge(matches!(completion, Completion::Bell));
-                }
+            Completion::Timer => {
+                self.alarm.iter_mut().for_each(Alarm::timer_rang);
                 true
             }
+            Completion::Nothing => false,
         }
     }
 
@@ -398,6 +397,9 @@ impl Transport for Uring {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
+        if let Some(alarm) = &mut self.alarm {
+            alarm.hush(&mut self.ring)?;
+        }
         self.arm_receives(engine);
         let wanted = self.wanted(need, engine);
         self.enter(wanted, timeout)?;
@@ -410,6 +412,10 @@ impl Transport for Uring {
         }
         if need == Need::All {
             self.note_missed();
+        }
+        if self.alarm.is_some() {
+            // They bring what the host waits for: they leave with `launch`, not with the next wait.
+            self.arm_receives(engine);
         }
         Ok(happened)
     }
@@ -431,6 +437,8 @@ impl Transport for Uring {
     fn arm(&mut self, deadline: Option<Timestamp>, work_left: bool) {
         let now = self.now();
         let Some(alarm) = &mut self.alarm else { return };
+        // Receives that were left to the next wait when nobody watched yet.
+        let work_left = work_left || !self.unarmed.is_empty();
         if let Err(error) = alarm.set(&mut self.ring, deadline, work_left, now) {
             self.failure = Some(error);
         }
@@ -443,12 +451,14 @@ impl Transport for Uring {
 
 impl Pollable for Uring {
     fn make_pollable(&mut self) -> io::Result<()> {
-        self.alarm.get_or_insert_default();
+        if self.alarm.is_none() {
+            self.alarm = Some(Alarm::new(&mut self.ring)?);
+        }
         Ok(())
     }
 
     fn pollable(&self) -> BorrowedFd<'_> {
-        self.ring.descriptor()
+        self.alarm.as_ref().map_or_else(|| self.ring.descriptor(), Alarm::descriptor)
     }
 }
 

@@ -18,6 +18,7 @@
 use std::io::{self, PipeReader, Read};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -41,7 +42,7 @@ const SEND: u64 = 0;
 const RECEIVE: u64 = 1;
 const WATCH: u64 = 2;
 const TIMER: u64 = 3;
-const BELL: u64 = 4;
+const NOTHING: u64 = 4;
 const UPDATE: u64 = 5;
 
 pub(super) struct Ring {
@@ -103,7 +104,7 @@ pub(super) enum Completion {
     },
     /// The timer's time has come.
     Timer,
-    Bell,
+    Nothing,
 }
 
 impl Ring {
@@ -129,7 +130,7 @@ impl Ring {
             enters: 0,
         };
         // That requests are accepted, too, is known when one was: filters can allow the one system call and forbid the other.
-        ring.bell();
+        ring.nothing()?;
         ring.enter(1, None, None)?;
         while ring.next_completion().is_some() {}
         Ok(ring)
@@ -236,12 +237,33 @@ impl Ring {
         self.enter(0, None, None)
     }
 
-    /// Makes the descriptor readable.
-    pub(super) fn bell(&mut self) {
-        let entry = opcode::Nop::new().build().user_data(user_data(0, BELL));
+    /// Completes at once.
+    fn nothing(&mut self) -> io::Result<()> {
+        let entry = opcode::Nop::new().build().user_data(user_data(0, NOTHING));
         // SAFETY: the request names no memory.
-        // Where there is no room there are enough requests to ring.
-        let _full = unsafe { self.push(&entry) };
+        unsafe { self.push(&entry) }
+    }
+
+    /// The kernel writes to this event descriptor when there are completions.
+    pub(super) fn attach_bell(&mut self, bell: BorrowedFd<'_>) -> io::Result<()> {
+        self.uring().submitter().register_eventfd(bell.as_raw_fd())
+    }
+
+    /// Whether it writes. What has come before it was told to is seen by `has_news` afterwards.
+    pub(super) fn mute(&mut self, muted: bool) {
+        let completions = self.uring().completion();
+        if muted {
+            completions.disable_eventfd()
+        } else {
+            completions.enable_eventfd()
+        }
+        // The kernel notes news before it looks at this flag; we write the flag before we look for news.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether there are completions, fetched or not.
+    pub(super) fn has_news(&mut self) -> bool {
+        self.ready() > 0 || self.has_task_work()
     }
 
     /// # Safety
@@ -354,7 +376,7 @@ impl Ring {
         let (lane, kind) = (entry.user_data() >> KIND_BITS, entry.user_data() & ((1 << KIND_BITS) - 1));
         match kind {
             TIMER => return Some(Completion::Timer),
-            BELL => return Some(Completion::Bell),
+            NOTHING => return Some(Completion::Nothing),
             UPDATE => return None,
             _ => {}
         }
