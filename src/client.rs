@@ -15,7 +15,7 @@ use crate::engine::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::Pipeline;
 use crate::resp::from_reply::FromReply;
-use crate::transport::{Mio, Need, Transport, TransportStats};
+use crate::transport::{Need, Net, Pollable, Transport, TransportStats};
 
 /// How much one [`Client::turn`] may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +34,13 @@ impl Default for Budget {
 /// A client of one cluster. One thread, no runtime: it works while you call it, and only then.
 ///
 /// It is `Send` and not meant to be shared: for more than one core, use one client per thread.
-pub struct Client<T: Transport = Mio> {
+pub struct Client<T: Transport = Net> {
     pub(crate) engine: Engine,
     pub(crate) transport: T,
     flush_policy: FlushPolicy,
 }
 
-impl Client<Mio> {
+impl Client {
     /// Connects to a cluster: `redis://host:port,host:port` or `valkey://…`; one reachable address is enough. See [`Config::from_url`]
     /// for user, password and parameters.
     ///
@@ -51,16 +51,17 @@ impl Client<Mio> {
         Client::connect_with(Config::from_url(url)?)
     }
 
-    /// Connects with a configuration.
+    /// Connects with a configuration, over the transport that it asks for.
     ///
     /// # Errors
-    /// As [`Client::connect`].
+    /// As [`Client::connect`]; `Io` where the system refuses the transport.
     pub fn connect_with(config: Config) -> Result<Self> {
-        let transport =
-            Mio::new(&config).map_err(|error| io_error("cannot make a poll descriptor", &error))?;
-        Client::with_transport(config, transport)
+        let net = Net::open(&config)?;
+        Client::with_transport(config, net)
     }
+}
 
+impl<T: Pollable> Client<T> {
     /// The descriptor to watch for readability in a host's loop: *readable ⇒ call [`Client::turn`] until it answers 0*. Timers and left-over
     /// work make it readable too (on Linux; elsewhere honour [`Client::next_deadline`]).
     ///
@@ -69,8 +70,8 @@ impl Client<Mio> {
     pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
         let made = self.transport.make_pollable();
         made.map_err(|error| io_error("cannot make the pollable descriptor", &error))?;
-        self.arm(self.engine.has_completions());
-        self.transport.pollable().map_err(|error| io_error("cannot make the pollable descriptor", &error))
+        self.leave(self.engine.has_completions());
+        Ok(self.transport.pollable())
     }
 }
 
@@ -156,7 +157,7 @@ impl<T: Transport> Client<T> {
             self.step(None, self.need())?;
         }
         // Results of the event-driven use may have arrived on the way.
-        self.arm(self.engine.has_completions());
+        self.leave(self.engine.has_completions());
         Ok(())
     }
 
@@ -252,6 +253,7 @@ impl<T: Transport> Client<T> {
             FlushPolicy::Threshold { bytes, commands } => {
                 self.engine.flush_above(bytes, commands);
                 self.pump();
+                self.transport.launch();
             }
         }
         self.arm(false);
@@ -282,7 +284,7 @@ impl<T: Transport> Client<T> {
         self.end_burst();
         self.engine.flush();
         self.pump();
-        self.arm(false);
+        self.leave(false);
     }
 
     /// Does what can be done without waiting; answers how much that was. Call it until it answers 0, then wait for the descriptor or
@@ -304,7 +306,7 @@ impl<T: Transport> Client<T> {
                 break;
             }
         }
-        self.arm(false);
+        self.leave(false);
         Ok(work)
     }
 
@@ -320,7 +322,7 @@ impl<T: Transport> Client<T> {
         let timeout = if self.engine.has_completions() { Some(Duration::ZERO) } else { timeout };
         let limit = timeout.map(|timeout| self.transport.now().after(timeout));
         let happened = self.step(limit, Need::First)?;
-        self.arm(false);
+        self.leave(false);
         Ok(happened)
     }
 
@@ -333,7 +335,7 @@ impl<T: Transport> Client<T> {
     /// discarded. Answers false where it had a result already.
     pub fn cancel(&mut self, token: Token) -> bool {
         let cancelled = self.engine.cancel(token);
-        self.arm(cancelled);
+        self.leave(cancelled);
         cancelled
     }
 
@@ -347,7 +349,7 @@ impl<T: Transport> Client<T> {
         loop {
             let pending = tokens.iter().filter(|token| self.engine.is_pending(**token)).count();
             if pending == 0 || self.transport.now() >= limit {
-                self.arm(self.engine.has_completions());
+                self.leave(self.engine.has_completions());
                 return Ok(pending);
             }
             self.step(Some(limit), Need::First)?;
@@ -358,6 +360,12 @@ impl<T: Transport> Client<T> {
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = self.engine.poll_timeout()?;
         Some(Instant::now() + due.since(self.transport.now()))
+    }
+
+    /// The caller goes about other business: what was handed to the transport leaves, and the descriptor tells what remains to be done.
+    fn leave(&mut self, work_left: bool) {
+        self.transport.launch();
+        self.arm(work_left);
     }
 
     /// Sees to it that the pollable descriptor, where somebody watches it, becomes readable for deadlines and for work that is left.
@@ -416,7 +424,7 @@ impl<T: Transport> Client<T> {
         while self.engine.stats().refreshes == before && self.transport.now() < limit {
             self.step(Some(limit), Need::First)?;
         }
-        self.arm(self.engine.has_completions());
+        self.leave(self.engine.has_completions());
         Ok(self.engine.stats().refreshes != before)
     }
 }

@@ -55,7 +55,7 @@ pub mod transport;
 pub use bytes::Bytes;
 pub use client::{Budget, Client};
 pub use command::cmd;
-pub use config::{Config, Endpoint, Fanout, FlushPolicy};
+pub use config::{Config, Endpoint, Fanout, FlushPolicy, Transport};
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use pipeline::{Pipeline, Replies, Ticket};
 
@@ -68,7 +68,7 @@ pub mod prelude {
         Cmd, Commands, Expiry, Hashes, KeyType, Keyspace, Lists, Merge, Route, Server, SetOptions, Sets,
         SortedSets, Strings, ToArg, Ttl, cmd,
     };
-    pub use crate::config::{Config, Endpoint, Fanout, FlushPolicy};
+    pub use crate::config::{Config, Endpoint, Fanout, FlushPolicy, Transport};
     pub use crate::error::{Error, ErrorKind, Outcome};
     pub use crate::pipeline::{Pipeline, Replies, Ticket};
     pub use crate::resp::FromReply;

@@ -11,7 +11,7 @@ use crate::engine::{Batch, BatchId, BatchOptions, Timeline, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::resp::from_reply::FromReply;
 use crate::resp::reply::ReplyRef;
-use crate::transport::{Mio, Transport};
+use crate::transport::{Net, Transport};
 
 /// Names the result of one command of a pipeline.
 pub struct Ticket<R> {
@@ -41,7 +41,7 @@ impl<R> fmt::Debug for Ticket<R> {
 /// that was not flushed sends nothing.
 ///
 /// After a flush the pipeline can be filled again.
-pub struct Pipeline<'c, T: Transport = Mio> {
+pub struct Pipeline<'c, T: Transport = Net> {
     client: &'c mut Client<T>,
     batch: BatchId,
     options: BatchOptions,

@@ -10,13 +10,14 @@ mod url;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::is_host;
 pub use limits::{FrameLimits, Limits, TcpOptions};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A password: never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -77,6 +78,46 @@ pub enum RetryUnknown {
     /// Send read-only commands again, where that cannot reorder them behind a later write.
     #[default]
     ReadOnly,
+}
+
+/// What moves the bytes between the client and the sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// Nonblocking sockets and readiness (epoll on Linux): everywhere.
+    #[default]
+    Mio,
+    /// Requests and completions through io_uring: Linux 6.1 and later, feature `io-uring`. Connecting fails where the system refuses it.
+    Uring,
+    /// io_uring where this build and the system have it, mio otherwise; `Client::transport` says which it became.
+    Auto,
+}
+
+impl Transport {
+    /// As command lines and URLs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Mio => "mio",
+            Transport::Uring => "uring",
+            Transport::Auto => "auto",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Transport {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Transport::Mio, Transport::Uring, Transport::Auto];
+        all.into_iter()
+            .find(|transport| transport.name() == text)
+            .ok_or_else(|| Error::config("a transport is mio, uring or auto"))
+    }
 }
 
 /// Which RESP version the handshake asks for.
@@ -160,6 +201,8 @@ pub struct Config {
     /// When bytes leave in the event-driven use.
     #[doc(alias("auto_flush"))]
     pub flush_policy: FlushPolicy,
+    /// What moves the bytes. (Of [`Client::connect`](crate::Client::connect) and its like; a client that is given a transport uses that.)
+    pub transport: Transport,
     /// Microseconds to poll busily before sleeping; 0 sleeps at once.
     pub spin_us: u32,
     /// Bounds on memory.
@@ -199,6 +242,7 @@ impl Default for Config {
             retry_unknown: RetryUnknown::default(),
             fanout: Fanout::default(),
             flush_policy: FlushPolicy::default(),
+            transport: Transport::default(),
             spin_us: 0,
             limits: Limits::default(),
             tcp: TcpOptions::default(),
@@ -245,6 +289,7 @@ impl Config {
     /// | `tryagain_wait_ms` | [`tryagain_wait_ms`](Config::tryagain_wait_ms), 0 is off |
     /// | `require_full_coverage` | [`require_full_coverage`](Config::require_full_coverage): `true` or `false` |
     /// | `hops_max` | [`hops_max`](Config::hops_max): 0 to 255 |
+    /// | `transport` | [`transport`](Config::transport): `mio`, `uring` or `auto` |
     /// | `spin_us` | [`spin_us`](Config::spin_us), 0 is off |
     /// | `protocol` | [`protocol`](Config::protocol): `2` or `3` |
     /// | `client_name` | [`client_name`](Config::client_name) |
@@ -295,7 +340,7 @@ impl fmt::Debug for Config {
             seeds, username, password, client_name, protocol, command_timeout_ms, connect_timeout_ms,
             handshake_timeout_ms, node_silent_ms, reconnect_min_ms, reconnect_max_ms, refresh_interval_ms,
             refresh_min_interval_ms, require_full_coverage, hops_max, tryagain_wait_ms, retry_unknown, fanout,
-            flush_policy, spin_us, limits, tcp, jitter_seed;
+            flush_policy, transport, spin_us, limits, tcp, jitter_seed;
             address_map, accept_node, resolver
         )
     }

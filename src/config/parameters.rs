@@ -62,6 +62,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         set: |c, v| put(&mut c.hops_max, number(v).and_then(|n| n.try_into().ok())),
     },
     Parameter {
+        name: "transport",
+        takes: "mio, uring or auto",
+        set: |c, v| put(&mut c.transport, v.parse().ok()),
+    },
+    Parameter {
         name: "spin_us",
         takes: "a whole number of microseconds up to a second; 0 turns it off",
         set: |c, v| {

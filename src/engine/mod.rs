@@ -8,9 +8,9 @@
 //! | family | methods |
 //! |---|---|
 //! | getters | [`Engine::stats`], [`Engine::nodes`], [`Engine::slot_owner`], [`Engine::has_topology`] |
-//! | from the transport | [`Engine::handle_connected`], [`Engine::lend_recv`], [`Engine::handle_received`], [`Engine::handle_sent`], [`Engine::handle_closed`], [`Engine::handle_timeout`] |
+//! | from the transport | [`Engine::handle_connected`], [`Engine::lend_recv`], [`Engine::handle_received`], [`Engine::handle_sent`], [`Engine::handle_closed`], [`Engine::handle_timeout`], [`Engine::is_owed`] |
 //! | from the application | [`Engine::open_batch`], [`Engine::submit`], [`Engine::submit_stream`], [`Engine::flush`], [`Engine::cancel`], [`Engine::refresh_topology`] |
-//! | to the caller | [`Engine::poll_action`], [`Engine::poll_transmit`] with [`Engine::unsent`], [`Engine::poll_event`], [`Engine::next_completion`], [`Engine::poll_timeout`] |
+//! | to the caller | [`Engine::poll_action`], [`Engine::poll_transmit`] with [`Engine::unsent`] or [`Engine::share_unsent`], [`Engine::poll_event`], [`Engine::next_completion`], [`Engine::poll_timeout`] |
 //!
 //! Mutations may be batched; before the driver waits it drains the last family in the order action, transmit, event, timeout. `now`
 //! arrives as an argument and never goes back (a burst's submits alone may bring the time of its beginning). The same calls give the same outputs. Spurious calls are harmless.
@@ -55,6 +55,7 @@ mod timer;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::config::{Config, Endpoint};
@@ -277,6 +278,21 @@ impl Engine {
         } else if link.is_ready() && !link.redial {
             link.queue.unsent(slices, WRITE_QUANTUM_BYTES);
         }
+    }
+
+    /// As [`Engine::unsent`], for a transport whose requests hold the bytes until they are completed: shared, at most so many pieces.
+    pub fn share_unsent(&self, conn: ConnId, pieces: &mut Vec<Bytes>, pieces_max: usize) {
+        let Some(link) = self.link(conn) else { return };
+        if !link.prelude.is_empty() {
+            pieces.push(Bytes::copy_from_slice(&link.prelude));
+        } else if link.is_ready() && !link.redial {
+            link.queue.share_unsent(pieces, pieces_max, WRITE_QUANTUM_BYTES);
+        }
+    }
+
+    /// Whether the node owes bytes for what was sent.
+    pub fn is_owed(&self, conn: ConnId) -> bool {
+        self.link(conn).is_some_and(|link| link.awaits_reply() || !link.handshake.is_done())
     }
 
     /// Whether all that is in flight is one caller's who waits for the whole of it: none of it is event-driven, and no times are recorded.

@@ -218,6 +218,21 @@ impl SendQueue {
         }
     }
 
+    /// As `unsent`, for a transport whose requests hold the bytes until they are completed.
+    pub(crate) fn share_unsent(&self, pieces: &mut Vec<Bytes>, pieces_max: usize, quantum: usize) {
+        let (index, mut offset) = self.cursor;
+        let mut left = ((self.flushed - self.sent) as usize).min(quantum);
+        for segment in self.segments.iter().skip(index).take(pieces_max) {
+            let len = left.min(segment.len() - offset);
+            if len == 0 {
+                break;
+            }
+            pieces.push(segment.slice(offset..offset + len));
+            left -= len;
+            offset = 0;
+        }
+    }
+
     /// The kernel has taken `n` more bytes.
     pub(crate) fn advance_sent(&mut self, n: usize) {
         debug_assert!(n as u64 <= self.flushed - self.sent, "more bytes sent than were lent");

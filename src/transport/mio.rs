@@ -19,8 +19,8 @@ use smallvec::SmallVec;
 use crate::config::{Config, Endpoint, Resolver, TcpOptions};
 use crate::engine::{ConnId, Engine, Timestamp};
 use crate::transport::alarm::Alarm;
-use crate::transport::socket::{open_socket, write};
-use crate::transport::{Need, Transport, TransportStats};
+use crate::transport::socket::{open_socket, resolve, write};
+use crate::transport::{Need, Pollable, Transport, TransportStats};
 
 /// Most bytes read from one node before the others get their turn.
 const READ_QUANTUM_BYTES: usize = 1 << 20;
@@ -77,23 +77,6 @@ impl Mio {
         })
     }
 
-    /// The descriptor that becomes readable when [`crate::Client::turn`] has work to do, timers included.
-    ///
-    /// # Errors
-    /// Where the system gives no more descriptors.
-    pub fn pollable(&mut self) -> io::Result<BorrowedFd<'_>> {
-        self.make_pollable()?;
-        Ok(self.poll.registry().as_fd())
-    }
-
-    /// Makes the alarm that the descriptor needs.
-    pub(crate) fn make_pollable(&mut self) -> io::Result<()> {
-        if self.alarm.is_none() {
-            self.alarm = Some(Alarm::new(self.poll.registry())?);
-        }
-        Ok(())
-    }
-
     fn socket(&mut self, conn: ConnId) -> Option<&mut Socket> {
         self.sockets.get_mut(conn.row()).and_then(Option::as_mut).filter(|socket| socket.conn == conn)
     }
@@ -105,7 +88,8 @@ impl Mio {
             let address = addresses.remove(0);
             self.stats.connects += 1;
             match open_socket(address, &self.tcp) {
-                Ok(mut stream) => {
+                Ok(socket) => {
+                    let mut stream = TcpStream::from_std(socket.into());
                     self.poll.registry().register(
                         &mut stream,
                         token(conn),
@@ -128,18 +112,6 @@ impl Mio {
             }
         }
         Err(last)
-    }
-
-    fn resolve(&self, endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
-        if let Some(literal) = endpoint.literal() {
-            return Ok(vec![literal]);
-        }
-        match &self.resolver {
-            Some(resolve) => resolve(&endpoint.host, endpoint.port),
-            None => std::net::ToSocketAddrs::to_socket_addrs(&(endpoint.host.as_str(), endpoint.port))
-                .map(Iterator::collect),
-        }
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot resolve {}: {error}", endpoint.host)))
     }
 
     fn fail(&mut self, conn: ConnId, reason: &str, engine: &mut Engine, now: Timestamp) {
@@ -322,12 +294,8 @@ impl Transport for Mio {
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: &Endpoint, engine: &mut Engine) {
-        let dialled = self.resolve(endpoint).and_then(|mut addresses| {
-            // One deadline covers the attempt: begin elsewhere each time, so that a black hole does not hide the addresses behind it.
-            let first = conn.attempt() % addresses.len().max(1);
-            addresses.rotate_left(first);
-            self.dial(conn, addresses)
-        });
+        let addresses = resolve(conn, endpoint, self.resolver.as_ref());
+        let dialled = addresses.and_then(|addresses| self.dial(conn, addresses));
         if let Err(error) = dialled {
             let now = self.now();
             engine.handle_closed(conn, &error.to_string(), now);
@@ -394,6 +362,19 @@ impl Transport for Mio {
 
     fn stats(&self) -> TransportStats {
         self.stats
+    }
+}
+
+impl Pollable for Mio {
+    fn make_pollable(&mut self) -> io::Result<()> {
+        if self.alarm.is_none() {
+            self.alarm = Some(Alarm::new(self.poll.registry())?);
+        }
+        Ok(())
+    }
+
+    fn pollable(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
     }
 }
 

@@ -7,10 +7,34 @@ use std::time::Duration;
 use ::mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::config::TcpOptions;
+use crate::config::{Endpoint, Resolver, TcpOptions};
+use crate::engine::ConnId;
+
+/// The addresses of an endpoint, in the order in which this attempt tries them.
+pub(super) fn resolve(
+    conn: ConnId,
+    endpoint: &Endpoint,
+    resolver: Option<&Resolver>,
+) -> io::Result<Vec<SocketAddr>> {
+    if let Some(literal) = endpoint.literal() {
+        return Ok(vec![literal]);
+    }
+    let resolved = match resolver {
+        Some(resolve) => resolve(&endpoint.host, endpoint.port),
+        None => std::net::ToSocketAddrs::to_socket_addrs(&(endpoint.host.as_str(), endpoint.port))
+            .map(Iterator::collect),
+    };
+    let mut addresses = resolved.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot resolve {}: {error}", endpoint.host))
+    })?;
+    // One deadline covers the attempt: begin elsewhere each time, so that a black hole does not hide the addresses behind it.
+    let first = conn.attempt() % addresses.len().max(1);
+    addresses.rotate_left(first);
+    Ok(addresses)
+}
 
 /// A nonblocking socket on its way to `address`.
-pub(super) fn open_socket(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {
+pub(super) fn open_socket(address: SocketAddr, options: &TcpOptions) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // Buffer sizes count from the first packet on: the window is negotiated in the handshake.
@@ -35,7 +59,7 @@ pub(super) fn open_socket(address: SocketAddr, options: &TcpOptions) -> io::Resu
         Err(error) if error.kind() == io::ErrorKind::WouldBlock || in_progress(&error) => {}
         Err(error) => return Err(error),
     }
-    Ok(TcpStream::from_std(socket.into()))
+    Ok(socket)
 }
 
 /// EINPROGRESS has no stable `ErrorKind`.
@@ -72,8 +96,7 @@ mod tests {
     fn sockets_have_the_options_of_the_configuration() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let options = TcpOptions { send_buffer_bytes: 32 << 10, ..TcpOptions::default() };
-        let stream = open_socket(listener.local_addr().expect("bound"), &options).expect("a socket");
-        let socket = SockRef::from(&stream);
+        let socket = open_socket(listener.local_addr().expect("bound"), &options).expect("a socket");
         assert!(socket.tcp_nodelay().expect("option"));
         assert!(socket.keepalive().expect("option"));
         // The kernel doubles the size for its own bookkeeping.

@@ -1,4 +1,4 @@
-use super::super::{Fanout, FlushPolicy, Protocol, RetryUnknown};
+use super::super::{Fanout, FlushPolicy, Protocol, RetryUnknown, Transport};
 use super::*;
 
 fn config(url: &str) -> Config {
@@ -65,14 +65,14 @@ fn sets_every_parameter() {
     let c = config(
         "redis://h:1/0?timeout_ms=1&connect_timeout_ms=2&handshake_timeout_ms=3&node_silent_ms=4\
          &reconnect_min_ms=5&reconnect_max_ms=6&refresh_interval_ms=0&refresh_min_interval_ms=7\
-         &tryagain_wait_ms=8&require_full_coverage=true&hops_max=9&spin_us=10&protocol=2\
+         &tryagain_wait_ms=8&require_full_coverage=true&hops_max=9&spin_us=10&transport=auto&protocol=2\
          &client_name=load%2Der&retry_unknown=never&fanout=sequential&flush_policy=each_command",
     );
     assert_eq!((c.command_timeout_ms, c.connect_timeout_ms, c.handshake_timeout_ms), (1, 2, 3));
     assert_eq!((c.node_silent_ms, c.reconnect_min_ms, c.reconnect_max_ms), (4, 5, 6));
     assert_eq!((c.refresh_interval_ms, c.refresh_min_interval_ms, c.tryagain_wait_ms), (0, 7, 8));
     assert!(c.require_full_coverage);
-    assert_eq!((c.hops_max, c.spin_us), (9, 10));
+    assert_eq!((c.hops_max, c.spin_us, c.transport), (9, 10, Transport::Auto));
     assert_eq!(c.protocol, Protocol::Resp2);
     assert_eq!(c.client_name.as_deref(), Some("load-er"));
     assert_eq!(c.retry_unknown, RetryUnknown::Never);
