@@ -11,8 +11,9 @@
 //! # How many completions a wait asks for
 //!
 //! The gain of io_uring is in the number of sleeps, so this is the whole art. A wait for all replies asks for one completion per send and
-//! one per node that owes something. What it asks for may not come: a node is silent, a reply comes in pieces, a large send cannot end before
-//! replies have been read. So it is patient for [`PATIENCE`] only, and then takes what there is, or the first that comes. A node that was
+//! one per node that owes something; a wait for the first event for one more than the sends, which nearly always complete as they are submitted.
+//! What it asks for may not come: a node is silent, a reply comes in pieces, a large send cannot end before
+//! replies have been read. So it is patient for 5 ms only, and then takes what there is, or the first that comes. A node that was
 //! waited for in vain twice is not counted until it is heard of again; with a large send under way, any completion will do.
 //!
 //! # Sent means handed over
@@ -45,8 +46,9 @@ use self::alarm::Alarm;
 pub use self::refusal::Refused;
 use self::ring::{Completion, PIECES_MAX, Ring};
 
-/// How long a wait for several completions insists on all of them.
-const PATIENCE: Duration = Duration::from_micros(500);
+/// How long a wait for several nodes insists on all of them. Not less than a tick of the kernel's clock: the timer would be the next that
+/// the processor has to be woken for, and to set that costs more than the sleeps that are saved (PERF.md).
+const PATIENCE: Duration = Duration::from_millis(5);
 /// Waits in vain after which a node is not waited for.
 const MISSED_MAX: u8 = 2;
 /// A send of more bytes may have to wait until the node's replies are read: sockets hold this much each way.
