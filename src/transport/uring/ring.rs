@@ -30,6 +30,8 @@ use crate::engine::RecvBuf;
 
 /// Requests that fit into the queue between two enters: a send and a receive for each of 512 nodes.
 const ENTRIES: u32 = 1024;
+/// Longer than anybody waits; waking then is harmless.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
 /// `IORING_ENTER_GETEVENTS`.
 const GET_EVENTS: u32 = 1;
 
@@ -265,7 +267,8 @@ impl Ring {
             return self.enter_once(wanted, timeout, None);
         };
         if self.has_min_wait {
-            return self.enter_once(wanted, timeout, Some(patience));
+            // Without a time in which it may wait for one, the kernel waits for none.
+            return self.enter_once(wanted, timeout.or(Some(FOREVER)), Some(patience));
         }
         self.enter_once(wanted, Some(patience), None)?;
         if self.ready() > 0 {
@@ -434,3 +437,6 @@ impl Drop for Ring {
 fn user_data(lane: usize, kind: u64) -> u64 {
     (lane as u64) << KIND_BITS | kind
 }
+
+#[cfg(test)]
+mod tests;
