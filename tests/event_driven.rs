@@ -284,6 +284,31 @@ fn a_client_may_move_to_another_thread() {
 }
 
 #[test]
+fn the_descriptor_stays_the_same_when_the_client_moves_to_another_thread() {
+    let cluster = cluster();
+    let mut client = connect(&cluster, |_| {});
+    warm_up(&mut client);
+    let mut host = Host::watch(&mut client);
+    let mut client = std::thread::spawn(move || {
+        client.set("k", "v").expect("set");
+        client
+    })
+    .join()
+    .expect("no panic");
+    client.submit(cmd("GET").key("k"), 1).expect("room");
+    let began = Instant::now();
+    loop {
+        while client.turn(Budget::default()).expect("turn") > 0 {}
+        if let Some(done) = client.next_completion() {
+            assert_eq!(done.result.expect("get").as_bytes(), Some(b"v".as_slice()));
+            return;
+        }
+        assert!(host.sleep(Duration::from_secs(5)), "it was given to the host before the move");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[test]
 fn several_clients_live_in_one_thread() {
     let cluster = cluster();
     let mut clients: Vec<Client> = (0..4).map(|_| connect(&cluster, |_| {})).collect();
