@@ -15,7 +15,7 @@ use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{ab, flame, matrix, report, standing, suite, timeline, transports, worker, workload};
+use crate::{ab, flame, matrix, report, ring, standing, suite, timeline, transports, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -76,6 +76,8 @@ enum Command {
     /// The library over mio and over io_uring, with the floor of each, through workloads, nodes, sizes of values, sleeping and spinning.
     /// About ten minutes.
     Transports(transports::Options),
+    /// What each way of using io_uring costs: the floor with it against the floor without. About five minutes.
+    Ring(ring::Options),
     /// A contender's own process; started by the others.
     #[command(hide = true)]
     Worker,
@@ -263,7 +265,7 @@ impl Run {
             self.contenders.clone()
         };
         for name in &contenders {
-            contender::named(name)?;
+            contender::check(name)?;
         }
         Ok(Race {
             workload,
@@ -313,6 +315,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Ab(options) => ab::run(&options),
         Command::Table(options) => table(&options),
         Command::Transports(options) => transports::run(&options),
+        Command::Ring(options) => ring_table(&options),
         Command::Worker => worker::serve(),
     }
 }
@@ -346,6 +349,19 @@ fn table(options: &TableOptions) -> Result<()> {
     print!("{standing}");
     let path = options.out.join("standing.md");
     std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))?;
+    let failures: Vec<String> = document.outcomes.iter().flat_map(failures).collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("not everything ran:\n{}", failures.join("\n"))
+}
+
+fn ring_table(options: &ring::Options) -> Result<()> {
+    let document = Document::new(run_all(&options.races()?)?)?;
+    print!("{}", ring::markdown(&document.outcomes));
+    if let Some(out) = &options.out {
+        report::write_all(&document, None, out)?;
+    }
     let failures: Vec<String> = document.outcomes.iter().flat_map(failures).collect();
     if failures.is_empty() {
         return Ok(());
@@ -389,7 +405,13 @@ fn list() {
     }
     println!("\ncontenders (--contenders)");
     for entry in contender::all() {
-        println!("  {:<20}{}", entry.name, entry.about);
+        println!("  {:<21}{}", entry.name, entry.about);
+    }
+    println!(
+        "\nchoices of the contenders over io_uring (floor-ring:CHOICE, floor-full-ring:CHOICE+CHOICE; `ring` races all)"
+    );
+    for (name, about) in contender::ring_choices() {
+        println!("  {name:<20}{about}");
     }
 }
 
