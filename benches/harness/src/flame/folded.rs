@@ -25,6 +25,8 @@ pub(super) struct Folded {
 }
 
 const LOOP: &str = "panpipe_bench::load::drive";
+/// What the loop calls: a stream is its last call, which takes its place on the stack.
+const CALLED: &str = " as panpipe_bench::contender::Contender>::";
 const WORKER: &str = "panpipe_bench::worker::";
 
 /// Folds the text of `perf script`.
@@ -68,7 +70,8 @@ fn within_loop(stack: &str) -> Option<String> {
     let (process, rest) = stack.split_once(';').unwrap_or((stack, ""));
     let frames: Vec<&str> = rest.split(';').collect();
     let plain = |frame: &str| frame.trim_end_matches("_[i]").to_owned();
-    match frames.iter().position(|frame| plain(frame) == LOOP) {
+    let begins = frames.iter().position(|frame| plain(frame) == LOOP);
+    match begins.or_else(|| frames.iter().position(|frame| frame.contains(CALLED))) {
         Some(at) => Some(format!("{process};{}", frames[at..].join(";"))),
         None if frames.iter().any(|frame| frame.starts_with(WORKER)) => None,
         None => Some(stack.to_owned()),
@@ -119,6 +122,15 @@ mod tests {
              runtime;fred::runtime::poll 1\n"
         );
         assert_eq!((folded.samples, folded.kernel, folded.between), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_call_that_has_taken_the_loops_place_is_not_the_harness() {
+        let stream =
+            "<panpipe_bench::contender::panpipe::Panpipe as panpipe_bench::contender::Contender>::stream";
+        let stack = within_loop(&format!("bench;panpipe_bench::worker::round;{stream};__send"));
+        assert_eq!(stack, Some(format!("bench;{stream};__send")));
+        assert_eq!(within_loop("bench;panpipe_bench::worker::answer;write"), None);
     }
 
     #[test]
