@@ -18,18 +18,19 @@ use socket2::{Domain, Socket, Type};
 const RECORDS: u64 = 3322;
 const FIRST_KEY: &str = "panpipe:demo:N10156";
 
+/// Over the transport that is tested, where the test does not ask for one.
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_panpipe"));
-    // The cluster of the user's own is reached over the transport that is tested, where the test does not ask for one.
-    let chooses = args.iter().any(|arg| arg.contains("transport"));
-    for (at, &arg) in args.iter().enumerate() {
-        if !chooses && at > 0 && args[at - 1] == "--url" && arg.starts_with("redis://") {
-            command.arg(transport::url(arg));
-        } else {
-            command.arg(arg);
-        }
+    let mut command = as_typed(args);
+    if !args.is_empty() && !args.iter().any(|arg| arg.contains("transport")) {
+        command.args(["--transport", transport::chosen().name()]);
     }
-    command.env("COLUMNS", "100").stdin(Stdio::null());
+    command
+}
+
+/// With these arguments and no others.
+fn as_typed(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_panpipe"));
+    command.args(args).env("COLUMNS", "100").stdin(Stdio::null());
     command
 }
 
@@ -378,7 +379,9 @@ fn the_transport_is_mio_unless_something_else_is_asked_for() {
     let cluster = embedded();
     let (plain, named) = (cluster.url(), format!("{}?transport=auto", cluster.url()));
     for args in [&["--url", &plain][..], &["--url", &named, "--transport", "mio"]] {
-        let found = json(&[&["demo", "--json", "--rounds", "1"], args].concat());
+        let output = as_typed(&[&["demo", "--json", "--rounds", "1"], args].concat()).output();
+        let output = output.expect("the binary runs");
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(found["transport"], "mio", "{args:?}");
         let calls = &found["parallel"]["system_calls_per_flush"];
         assert!(number(calls, "/waits") >= 1.0 && number(calls, "/enters") == 0.0, "{calls}");
