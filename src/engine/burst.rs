@@ -1,9 +1,9 @@
 //! Bursts: commands of the event-driven use that share one look at the clock.
 //!
 //! Looking at the clock costs a fifth of a command. A driver looks once, opens a burst with that time, submits any number of commands with it,
-//! and ends a burst of more than one with a fresh look before it flushes or waits. Invariant: no deadline passes early. The time of a command runs from the
-//! beginning of its burst, plus `BURST_MS`; that is not before it was submitted unless the burst took longer, and then its end moves the
-//! deadlines of all its commands on. A look at deadlines ends the burst first.
+//! and ends a burst of more than one with a fresh look before it flushes or waits. Invariant: no deadline passes early. The time of a command
+//! runs from the beginning of its burst, plus `BURST_MS`; that is not before it was submitted unless the burst took longer, and then its end
+//! moves the deadlines of all its commands on. A look at deadlines ends the burst first.
 
 use crate::engine::Engine;
 use crate::engine::time::Timestamp;

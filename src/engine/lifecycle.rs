@@ -99,6 +99,16 @@ impl Engine {
         }
     }
 
+    /// The kernel did not take the last `n` of the bytes that `handle_sent` told of, and never will: the connection is about to be told as
+    /// closed. For a transport that learns what was taken only in the end.
+    pub fn handle_unsent(&mut self, conn: ConnId, n: usize) {
+        let Some(row) = self.live(conn) else { return };
+        // The handshake's own bytes are not the queue's.
+        let Some(link) = self.links.get_mut(usize::from(row)).filter(|link| link.is_ready()) else { return };
+        link.stats.bytes_sent -= n as u64;
+        link.queue.retract_sent(n);
+    }
+
     /// The handshake's essential part is done: user commands may leave.
     pub(crate) fn enter_service(&mut self, row: u16, now: Timestamp) {
         let node = self.node_name(row);

@@ -8,7 +8,7 @@
 //! | family | methods |
 //! |---|---|
 //! | getters | [`Engine::stats`], [`Engine::nodes`], [`Engine::slot_owner`], [`Engine::has_topology`] |
-//! | from the transport | [`Engine::handle_connected`], [`Engine::lend_recv`], [`Engine::handle_received`], [`Engine::handle_sent`], [`Engine::handle_closed`], [`Engine::handle_timeout`], [`Engine::is_owed`] |
+//! | from the transport | [`Engine::handle_connected`], [`Engine::lend_recv`], [`Engine::handle_received`], [`Engine::handle_sent`], [`Engine::handle_unsent`], [`Engine::handle_closed`], [`Engine::handle_timeout`], [`Engine::is_owed`] |
 //! | from the application | [`Engine::open_batch`], [`Engine::submit`], [`Engine::submit_stream`], [`Engine::flush`], [`Engine::cancel`], [`Engine::refresh_topology`] |
 //! | to the caller | [`Engine::poll_action`], [`Engine::poll_transmit`] with [`Engine::unsent`] or [`Engine::share_unsent`], [`Engine::poll_event`], [`Engine::next_completion`], [`Engine::poll_timeout`] |
 //!

@@ -80,7 +80,12 @@ impl RecvBuf {
                 .min(unread.saturating_mul(2))
                 .max(RECV_BYTES);
             let goal = goal.max(unread + spare_min);
-            self.buf.resize(goal, 0);
+            if self.buf.capacity() == 0 {
+                // Fresh memory of the system is zero already, and costs nothing before it is touched.
+                self.buf = BytesMut::zeroed(goal);
+            } else {
+                self.buf.resize(goal, 0);
+            }
             self.grown = self.grown.max(goal);
         }
     }

@@ -241,6 +241,13 @@ impl SendQueue {
         self.settle_cursor();
     }
 
+    /// The last `n` of the bytes that the kernel was said to have taken were not taken.
+    pub(crate) fn retract_sent(&mut self, n: usize) {
+        self.sent = self.sent.saturating_sub(n as u64).max(self.acked);
+        self.cursor = (0, (self.sent - self.base) as usize);
+        self.settle_cursor();
+    }
+
     /// The commands at the front, `len` bytes together, have their replies.
     pub(crate) fn ack(&mut self, len: u64) {
         self.acked += len;

@@ -55,7 +55,7 @@ pub enum Need {
     /// Whatever happens first: the caller has something to do with it.
     First,
     /// All replies that are owed. The caller need not be woken for each; but what arrives must be told to the engine soon, since a redirect
-    /// among them has to be followed and a silent node must not hold it up: a millisecond is soon, a silent node's deadline is not.
+    /// among them has to be followed and a silent node must not hold it up: a few milliseconds are soon, a silent node's deadline is not.
     All,
 }
 

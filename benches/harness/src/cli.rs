@@ -377,7 +377,7 @@ fn list() {
     }
     println!("\ncontenders (--contenders)");
     for entry in contender::all() {
-        println!("  {:<20}{}", entry.name, entry.about);
+        println!("  {:<21}{}", entry.name, entry.about);
     }
 }
 

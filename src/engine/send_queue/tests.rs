@@ -119,6 +119,11 @@ fn agree_with_model(seed: u64) {
                 let n = whole.filter(|_| rng.below(2) == 0).map_or(any, |end| end - model.sent);
                 queue.advance_sent(n);
                 model.sent += n;
+                if rng.below(4) == 0 {
+                    let untaken = rng.below((model.sent - model.acked) as u64 + 1) as usize;
+                    queue.retract_sent(untaken);
+                    model.sent -= untaken;
+                }
             }
             4 => {
                 while let Some(&len) = lens.front() {
@@ -139,6 +144,9 @@ fn agree_with_model(seed: u64) {
             expected.starts_with(&got) && got.is_empty() == expected.is_empty(),
             "seed {seed} step {step}"
         );
+        let mut pieces = Vec::new();
+        queue.share_unsent(&mut pieces, 16, usize::MAX);
+        assert_eq!(pieces.concat(), got, "seed {seed} step {step}");
         assert_eq!(queue.held_bytes() as usize, model.bytes.len() - model.acked, "seed {seed} step {step}");
         let front = lens.front().map_or(0, |&len| len);
         let shared = queue.share(model.acked as u64, front as u64);

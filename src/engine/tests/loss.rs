@@ -31,6 +31,29 @@ fn commands_that_were_not_taken_whole_leave_on_the_next_connection() {
 }
 
 #[test]
+fn what_turns_out_not_to_have_been_taken_did_not_run() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    let batch = s.batch();
+    s.submit(batch, &set(&key, "1"));
+    s.submit(batch, &set(&key, "2"));
+    s.flush(batch);
+    s.written(A);
+    s.untaken(A, 1);
+    s.reset(A);
+    assert_eq!([s.result(batch, 0), s.result(batch, 1)], ["ConnectionLost Unknown", "pending"]);
+    s.tick(10_000 / 100);
+    s.accept(A);
+    assert_eq!(
+        s.written(A),
+        wires(&[&["SET", &key, "2"]]),
+        "it is certain that it did not run: it may be sent"
+    );
+    s.reply(A, "+OK\r\n");
+    s.assert_empty();
+}
+
+#[test]
 fn a_read_is_sent_again_unless_a_later_write_of_its_slot_may_have_run() {
     let mut s = Script::start();
     let (key, other) = (key_of(A, 1), key_of(A, 2));

@@ -157,6 +157,11 @@ impl Script {
         self.act();
     }
 
+    /// The socket did not take the last bytes after all.
+    pub(super) fn untaken(&mut self, port: u16, n: usize) {
+        self.engine.handle_unsent(self.conns[&port], n);
+    }
+
     pub(super) fn is_open(&self, port: u16) -> bool {
         self.conns.contains_key(&port)
     }

@@ -11,14 +11,16 @@
 //! # How many completions a wait asks for
 //!
 //! The gain of io_uring is in the number of sleeps, so this is the whole art. A wait for all replies asks for one completion per send and
-//! one per node that owes something. What it asks for may not come: a node is silent, a reply comes in pieces, a large send cannot end before
-//! replies have been read. So it is patient for [`PATIENCE`] only, and then takes what there is, or the first that comes. A node that was
+//! one per node that owes something; a wait for the first event for one more than the sends, which nearly always complete as they are submitted.
+//! What it asks for may not come: a node is silent, a reply comes in pieces, a large send cannot end before
+//! replies have been read. So it is patient for 5 ms only, and then takes what there is, or the first that comes. A node that was
 //! waited for in vain twice is not counted until it is heard of again; with a large send under way, any completion will do.
 //!
 //! # Sent means handed over
 //!
 //! A request that has not completed may have sent any part of its bytes. The engine is told that all of them are sent when the request is made,
-//! so that a command in it that is lost counts as perhaps executed, never as certainly not.
+//! so that a command in it that is given up counts as perhaps executed, never as certainly not. A connection that breaks tells first what its last
+//! request had sent: what was not, certainly did not run.
 //!
 //! # One thread
 //!
@@ -26,31 +28,32 @@
 //! itself a new ring, and what was connected through the old one is lost and dialled again.
 
 mod alarm;
+mod connection;
+mod lane;
 mod refusal;
 mod ring;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, Endpoint, Resolver, TcpOptions};
 use crate::engine::{ConnId, Engine, Timestamp};
-use crate::transport::socket::{open_socket, resolve};
+use crate::transport::socket::resolve;
 use crate::transport::{Need, Pollable, Transport, TransportStats};
 
 use self::alarm::Alarm;
+use self::connection::Connection;
 pub use self::refusal::Refused;
-use self::ring::{Completion, PIECES_MAX, Ring};
+use self::ring::Ring;
 
-/// How long a wait for several completions insists on all of them.
-const PATIENCE: Duration = Duration::from_micros(500);
+/// How long a wait for several nodes insists on all of them. Not less than a tick of the kernel's clock: the timer would be the next that
+/// the processor has to be woken for, and to set that costs more than the sleeps that are saved (PERF.md).
+const PATIENCE: Duration = Duration::from_millis(5);
 /// Waits in vain after which a node is not waited for.
 const MISSED_MAX: u8 = 2;
-/// A send of more bytes may have to wait until the node's replies are read: sockets hold this much each way.
-const FITS_BYTES: usize = 128 << 10;
 
 /// The transport for Linux 6.1 and later.
 pub struct Uring {
@@ -71,22 +74,6 @@ pub struct Uring {
     alarm: Option<Alarm>,
     /// What `launch` could not tell.
     failure: Option<io::Error>,
-}
-
-#[derive(Debug)]
-struct Connection {
-    conn: ConnId,
-    lane: usize,
-    /// Not connected yet; the addresses that are left to try.
-    connecting: Option<Vec<SocketAddr>>,
-    /// Bytes of the send under way that are too many to count on its end.
-    is_large: bool,
-    /// The wait under way counts on it.
-    counted: bool,
-    /// Waits in a row that counted on it in vain.
-    missed: u8,
-    /// Why sending failed; told when everything that had arrived is read.
-    failure: Option<String>,
 }
 
 impl Uring {
@@ -143,96 +130,6 @@ impl Uring {
             engine.handle_closed(lost.conn, "the client has moved to another thread", now);
         }
         Ok(())
-    }
-
-    /// Begins to connect to the first address that the system lets us try.
-    fn dial(&mut self, conn: ConnId, mut addresses: Vec<SocketAddr>) -> io::Result<()> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no addresses");
-        while !addresses.is_empty() {
-            let address = addresses.remove(0);
-            self.stats.connects += 1;
-            match open_socket(address, &self.tcp) {
-                Ok(socket) => {
-                    let lane = self.ring.open(socket, conn.to_u64());
-                    if let Err(error) = self.ring.watch(lane) {
-                        self.ring.close(lane);
-                        return Err(error);
-                    }
-                    if self.connections.len() <= conn.row() {
-                        self.connections.resize_with(conn.row() + 1, || None);
-                    }
-                    self.connections[conn.row()] = Some(Connection {
-                        conn,
-                        lane,
-                        connecting: Some(addresses),
-                        is_large: false,
-                        counted: false,
-                        missed: 0,
-                        failure: None,
-                    });
-                    return Ok(());
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    fn fail(&mut self, conn: ConnId, reason: &str, engine: &mut Engine, now: Timestamp) {
-        self.close(conn);
-        engine.handle_closed(conn, reason, now);
-    }
-
-    /// Learns how a connect ended.
-    fn finish_connect(&mut self, conn: ConnId, engine: &mut Engine, now: Timestamp) {
-        let Some(lane) = self.connection(conn).map(|found| found.lane) else { return };
-        let Some(socket) = self.ring.socket(lane) else { return };
-        let connected = match socket.take_error() {
-            Ok(None) => socket.peer_addr().map(|_| ()),
-            Ok(Some(error)) | Err(error) => Err(error),
-        };
-        // A request on a nonblocking socket would fail at once where it should wait.
-        let error = match connected.and_then(|()| socket.set_nonblocking(false)) {
-            Ok(()) => {
-                if let Some(found) = self.connection(conn) {
-                    found.connecting = None;
-                }
-                self.unarmed.push(conn);
-                return engine.handle_connected(conn, now);
-            }
-            Err(error) => error,
-        };
-        let rest = self.connection(conn).and_then(|found| found.connecting.take()).unwrap_or_default();
-        self.close(conn);
-        if rest.is_empty() || self.dial(conn, rest).is_err() {
-            engine.handle_closed(conn, &error.to_string(), now);
-        }
-    }
-
-    /// Makes a send of what the engine has for the node, unless one is under way.
-    fn push(&mut self, conn: ConnId, engine: &mut Engine, now: Timestamp) {
-        let Some(found) =
-            self.connections.get_mut(conn.row()).and_then(Option::as_mut).filter(|found| found.conn == conn)
-        else {
-            return;
-        };
-        if found.connecting.is_some() || found.failure.is_some() {
-            return;
-        }
-        let lane = found.lane;
-        let Some(pieces) = self.ring.pieces(lane) else { return };
-        engine.share_unsent(conn, pieces, PIECES_MAX);
-        let offered: usize = pieces.iter().map(|piece| piece.len()).sum();
-        if offered == 0 {
-            return;
-        }
-        found.is_large = offered > FITS_BYTES;
-        self.large_sends += usize::from(found.is_large);
-        self.stats.writes += 1;
-        engine.handle_sent(conn, offered, now);
-        if let Err(error) = self.ring.send(lane) {
-            self.fail(conn, &error.to_string(), engine, now);
-        }
     }
 
     /// Makes a receive for every connection that has none.
@@ -295,57 +192,6 @@ impl Uring {
         }
         self.stats.sleeps += 1;
         self.ring.enter(wanted, timeout, Some(PATIENCE))
-    }
-
-    /// Tells the engine of a completion. Answers whether it is news.
-    fn on_completion(&mut self, completion: Completion, engine: &mut Engine, now: Timestamp) -> bool {
-        match completion {
-            Completion::Sent { tag, result } => {
-                let conn = ConnId::from_u64(tag);
-                let Some(found) = self.connection(conn) else { return false };
-                let was_large = std::mem::take(&mut found.is_large);
-                if let Err(error) = result {
-                    // What had arrived before the failure counts: it is read first, up to the end.
-                    found.failure = Some(error.to_string());
-                    let lane = found.lane;
-                    self.ring.shut_down(lane);
-                }
-                self.large_sends -= usize::from(was_large);
-                self.push(conn, engine, now);
-                self.ring.fresh_sends() > 0
-            }
-            Completion::Received { tag, room, result } => {
-                let conn = ConnId::from_u64(tag);
-                let received = *result.as_ref().unwrap_or(&0);
-                engine.handle_received(conn, room, received, now);
-                let Some(found) = self.connection(conn) else { return true };
-                found.missed = 0;
-                found.counted = false;
-                match result {
-                    Ok(0) => {
-                        let failure = found.failure.take();
-                        let reason = failure.as_deref().unwrap_or("the server closed the connection");
-                        self.fail(conn, reason, engine, now);
-                    }
-                    Err(error) if !is_transient(&error) => {
-                        let reason = found.failure.take().unwrap_or_else(|| error.to_string());
-                        self.fail(conn, &reason, engine, now);
-                    }
-                    _ => self.unarmed.push(conn),
-                }
-                true
-            }
-            Completion::Writable { tag } => {
-                self.finish_connect(ConnId::from_u64(tag), engine, now);
-                true
-            }
-            Completion::Timer | Completion::Bell => {
-                if let Some(alarm) = &mut self.alarm {
-                    alarm.acknowledge(matches!(completion, Completion::Bell));
-                }
-                true
-            }
-        }
     }
 
     /// Those that the wait counted on and that did not come.
@@ -458,11 +304,6 @@ impl fmt::Debug for Uring {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a receive that failed so is made again.
-fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 /// A number that no other thread of the process has or had.

@@ -1,6 +1,6 @@
 //! The ring, and everything that the kernel may touch while a request is under way.
 //!
-//! All `unsafe` of this transport is here, behind an interface that is safe: what a request needs is given to the ring by value, and comes
+//! All `unsafe` of this transport is here and in [`lane`](super::lane), behind an interface that is safe: what a request needs is given to the ring by value, and comes
 //! back with its completion. Nothing else can reach it meanwhile, and it cannot be freed.
 //!
 //! A *lane* is one socket with its requests. Invariants:
@@ -20,18 +20,16 @@ use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use slab::Slab;
 use socket2::Socket;
 
+use super::lane::Lane;
 use crate::engine::RecvBuf;
 
 /// Requests that fit into the queue between two enters: a send and a receive for each of 512 nodes.
 const ENTRIES: u32 = 1024;
-/// Most pieces of one send.
-pub(super) const PIECES_MAX: usize = 16;
-
 /// `IORING_ENTER_GETEVENTS`.
 const GET_EVENTS: u32 = 1;
 
@@ -59,37 +57,14 @@ pub(super) struct Ring {
     pub(super) enters: u64,
 }
 
-/// One socket and its requests.
-struct Lane {
-    socket: Socket,
-    tag: u64,
-    /// The send's bytes; nothing where none is under way.
-    pieces: Vec<Bytes>,
-    sending: bool,
-    message: Option<Box<Message>>,
-    /// The receive's buffer.
-    room: Option<RecvBuf>,
-    watching: bool,
-    /// Nobody is told of its completions any more.
-    closing: bool,
-}
-
-/// The list of a send's pieces as the kernel reads it.
-struct Message {
-    header: libc::msghdr,
-    list: [libc::iovec; PIECES_MAX],
-}
-
-// SAFETY: the pointers lead to this lane's own pieces, and to `list` beside them, which is boxed; moving the lane moves none of it.
-unsafe impl Send for Lane {}
-
 /// What has become of a request.
 #[derive(Debug)]
 pub(super) enum Completion {
-    /// All bytes of the send were taken, or the connection is of no more use for sending.
+    /// A send has ended. `untaken` of its bytes were not taken, for this reason, and never will be.
     Sent {
         tag: u64,
-        result: io::Result<()>,
+        untaken: usize,
+        failure: Option<io::Error>,
     },
     /// So many bytes were received; none is the end.
     Received {
@@ -148,16 +123,7 @@ impl Ring {
 
     /// Takes a socket; completions carry `tag`. The answer is its lane.
     pub(super) fn open(&mut self, socket: Socket, tag: u64) -> usize {
-        self.lanes.insert(Lane {
-            socket,
-            tag,
-            pieces: Vec::new(),
-            sending: false,
-            message: None,
-            room: None,
-            watching: false,
-            closing: false,
-        })
+        self.lanes.insert(Lane::new(socket, tag))
     }
 
     /// Ends a lane: nobody hears of it any more. Its socket is closed when its requests have ended, for which it is shut down.
@@ -270,7 +236,13 @@ impl Ring {
 
     /// Whether completions wait in the kernel for an enter.
     pub(super) fn has_task_work(&mut self) -> bool {
-        self.uring().submission().taskrun()
+        let submission = self.uring().submission();
+        submission.taskrun() || submission.cq_overflow()
+    }
+
+    /// Whether a send is under way.
+    pub(super) fn is_sending(&self, lane: usize) -> bool {
+        self.lanes.get(lane).is_some_and(|row| row.sending)
     }
 
     /// Completions that can be taken.
@@ -376,14 +348,20 @@ impl Ring {
             }
             _ => {
                 row.sending = false;
-                let rest = row.take_sent(result);
-                if let Ok(true) = rest
-                    && !row.closing
-                    && self.send(lane).is_ok()
-                {
-                    return None;
+                let mut failure = row.take_sent(result).err();
+                let mut untaken = row.pieces.iter().map(Bytes::len).sum();
+                // A signal came between.
+                if untaken > 0 && failure.is_none() && !row.closing {
+                    match self.send(lane) {
+                        Ok(()) => return None,
+                        Err(error) => failure = Some(error),
+                    }
                 }
-                Some(Completion::Sent { tag, result: rest.map(|_| ()) })
+                if let Some(row) = self.lanes.get_mut(lane) {
+                    row.pieces.clear();
+                }
+                untaken = if failure.is_some() { untaken } else { 0 };
+                Some(Completion::Sent { tag, untaken, failure })
             }
         };
         if !self.lanes.get(lane).is_some_and(|row| row.closing) {
@@ -450,66 +428,6 @@ impl Drop for Ring {
         if self.drain().is_err() {
             self.abandon();
         }
-    }
-}
-
-impl Lane {
-    fn is_idle(&self) -> bool {
-        !self.sending && self.room.is_none() && !self.watching
-    }
-
-    fn receive_request(&mut self, room: RecvBuf) -> squeue::Entry {
-        let spare = self.room.insert(room).spare_mut();
-        let len = u32::try_from(spare.len()).unwrap_or(u32::MAX);
-        opcode::Recv::new(types::Fd(self.socket.as_raw_fd()), spare.as_mut_ptr(), len).build()
-    }
-
-    /// One piece is sent as it is, several through a list. The kernel goes on by itself where the socket is full, until all has left.
-    fn send_request(&mut self) -> squeue::Entry {
-        let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-        let fd = types::Fd(self.socket.as_raw_fd());
-        if let [piece] = self.pieces.as_slice() {
-            let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-            return opcode::Send::new(fd, piece.as_ptr(), len).flags(flags).build();
-        }
-        let message = self.message.get_or_insert_with(Message::empty);
-        for (entry, piece) in message.list.iter_mut().zip(&self.pieces) {
-            *entry = libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() };
-        }
-        message.header.msg_iov = message.list.as_mut_ptr();
-        message.header.msg_iovlen = self.pieces.len().min(PIECES_MAX);
-        opcode::SendMsg::new(fd, &raw const message.header).flags(flags as u32).build()
-    }
-
-    /// The first bytes were taken. Answers whether some are left, which happens after a signal.
-    fn take_sent(&mut self, result: io::Result<usize>) -> io::Result<bool> {
-        let mut taken = match result {
-            Ok(n) => n,
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) => 0,
-            Err(error) => {
-                self.pieces.clear();
-                return Err(error);
-            }
-        };
-        let mut whole = 0;
-        for piece in &mut self.pieces {
-            let n = taken.min(piece.len());
-            piece.advance(n);
-            taken -= n;
-            if !piece.is_empty() {
-                break;
-            }
-            whole += 1;
-        }
-        self.pieces.drain(..whole);
-        Ok(!self.pieces.is_empty())
-    }
-}
-
-impl Message {
-    fn empty() -> Box<Self> {
-        // SAFETY: both are plain data, for which zeroes are valid: no pointers, no lengths.
-        unsafe { Box::new(std::mem::zeroed()) }
     }
 }
 
