@@ -164,7 +164,8 @@ impl Ring {
         let entry = row.send_request().user_data(user_data(lane, SEND));
         self.fresh_sends += 1;
         // SAFETY: the lane keeps the pieces and their list until `SEND` completes: `pieces()` gives them to nobody while `sending`.
-        unsafe { self.push(&entry) }
+        let pushed = unsafe { self.push(&entry) };
+        self.unless_refused(pushed, lane, |row| row.sending = false)
     }
 
     /// Receives into this buffer, which must have room.
@@ -174,7 +175,8 @@ impl Ring {
         };
         let entry = row.receive_request(room).user_data(user_data(lane, RECEIVE));
         // SAFETY: the lane keeps the buffer until `RECEIVE` completes; the buffer's memory is on the heap and stays when its owner moves.
-        unsafe { self.push(&entry) }
+        let pushed = unsafe { self.push(&entry) };
+        self.unless_refused(pushed, lane, |row| row.room = None)
     }
 
     /// Tells when the socket becomes writable, which ends a connect.
@@ -185,7 +187,16 @@ impl Ring {
             .build()
             .user_data(user_data(lane, WATCH));
         // SAFETY: the request names no memory.
-        unsafe { self.push(&entry) }
+        let pushed = unsafe { self.push(&entry) };
+        self.unless_refused(pushed, lane, |row| row.watching = false)
+    }
+
+    /// What was refused is not under way: its lane could never be removed.
+    fn unless_refused(&mut self, pushed: io::Result<()>, lane: usize, undo: fn(&mut Lane)) -> io::Result<()> {
+        if pushed.is_err() {
+            self.lanes.get_mut(lane).map(undo);
+        }
+        pushed
     }
 
     /// Sets the timer, which must be still, or moves it.
@@ -210,6 +221,8 @@ impl Ring {
         let _full = unsafe { self.push(&entry) };
     }
 
+    /// A request that is refused was not queued: the kernel never hears of its memory.
+    ///
     /// # Safety
     /// The memory that the request names must stay valid, and be left alone, until its completion.
     unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
