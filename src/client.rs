@@ -63,8 +63,7 @@ impl Client {
 
 impl<T: Pollable> Client<T> {
     /// The descriptor to watch for readability in a host's loop: *readable ⇒ call [`Client::turn`] until it answers 0*. Timers and left-over
-    /// work make it readable too (on Linux; elsewhere honour [`Client::next_deadline`]). A client over io_uring that moves to another thread
-    /// gets another descriptor: ask for it again there.
+    /// work make it readable too (on Linux; elsewhere honour [`Client::next_deadline`]).
     ///
     /// # Errors
     /// `Io` where the system gives no more descriptors.

@@ -75,6 +75,9 @@ fn nothing_is_lost_invented_or_left_behind() {
             "PANPIPE_SEED={seed} cargo test --features testkit,io-uring --test uring_faults -- --nocapture"
         );
         let before = descriptors().len();
+        if number("PANPIPE_SEEDS").is_some() {
+            eprintln!("seed {seed}");
+        }
         let ran = std::panic::catch_unwind(|| run(seed));
         match ran {
             Ok(count) => confirmed += count,

@@ -305,3 +305,52 @@ fn no_thread_of_the_kernel_works_for_a_client_that_sends_more_than_a_socket_take
     assert_eq!(done, 6);
     assert!(workers.is_empty(), "{} sightings of {:?}", workers.len(), workers.first());
 }
+
+/// A host that watches nothing but the descriptor, level and edge alike.
+#[test]
+fn the_descriptor_alone_wakes_a_host() {
+    use std::os::fd::AsRawFd;
+    let _alone = alone();
+    let cluster = start();
+    let mut client = connect(&cluster, |_| {});
+    warm_up(&mut client);
+    let fd = client.as_fd().expect("a descriptor").as_raw_fd();
+    let mut poll = mio::Poll::new().expect("poll");
+    let mut source = mio::unix::SourceFd(&fd);
+    poll.registry().register(&mut source, mio::Token(0), mio::Interest::READABLE).expect("register");
+    let mut events = mio::Events::with_capacity(4);
+    while client.turn(Budget::default()).expect("turn") > 0 {}
+    for round in 0..12 {
+        let (is_frozen, delay) = (round % 3 == 1, [0, 0, 20][round % 3]);
+        for node in 0..NODES {
+            if is_frozen {
+                cluster.freeze(node)
+            } else {
+                cluster.thaw(node)
+            }
+            cluster.set_delay_ms(node, delay);
+        }
+        let began = Instant::now();
+        client.submit_with_timeout(cmd("SET").key("k").arg("v"), 7, 150).expect("room");
+        client.flush();
+        let mut wakes = 0;
+        let is_ok = loop {
+            poll.poll(&mut events, Some(Duration::from_secs(3))).expect("poll");
+            assert!(!events.is_empty(), "round {round}: the host is not woken");
+            wakes += 1;
+            while client.turn(Budget::default()).expect("turn") > 0 {}
+            if let Some(done) = client.next_completion() {
+                break done.result.is_ok();
+            }
+        };
+        assert_eq!(is_ok, !is_frozen, "round {round}");
+        assert!(began.elapsed() < Duration::from_secs(2), "round {round}: {:?}", began.elapsed());
+        assert!(wakes < 10, "round {round}: woken for nothing");
+    }
+    // What has been dealt with makes nothing readable: a fresh look, which sees levels, sees nothing.
+    while client.turn(Budget::default()).expect("turn") > 0 {}
+    let mut again = mio::Poll::new().expect("poll");
+    again.registry().register(&mut source, mio::Token(0), mio::Interest::READABLE).expect("register");
+    again.poll(&mut events, Some(Duration::ZERO)).expect("poll");
+    assert!(events.is_empty(), "readable although nothing is to be done");
+}

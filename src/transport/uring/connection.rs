@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::Uring;
+use super::alarm::Alarm;
 use super::lane::PIECES_MAX;
 use super::ring::Completion;
 use crate::engine::{ConnId, Engine, Timestamp};
@@ -150,10 +151,8 @@ impl Uring {
                 self.finish_connect(ConnId::from_u64(tag), engine, now);
                 true
             }
-            Completion::Timer | Completion::Bell => {
-                if let Some(alarm) = &mut self.alarm {
-                    alarm.acknowledge(matches!(completion, Completion::Bell));
-                }
+            Completion::Timer => {
+                self.alarm.iter_mut().for_each(Alarm::acknowledge_timer);
                 true
             }
         }

@@ -25,8 +25,7 @@
 //! # One thread
 //!
 //! The kernel lets only one thread use a ring made for a single issuer. A client may move to another thread; this transport then makes
-//! itself a new ring, and what was connected through the old one is lost and dialled again. The new ring has another descriptor: a host that
-//! watches it asks for it again.
+//! itself a new ring, and what was connected through the old one is lost and dialled again.
 
 mod alarm;
 mod connection;
@@ -133,16 +132,17 @@ impl Uring {
         if self.thread == this_thread() {
             return Ok(());
         }
+        let mut ring = Ring::new()?;
+        if let Some(alarm) = &mut self.alarm {
+            alarm.follow(&mut ring)?;
+        }
         // The old one lets go of everything here.
-        self.ring = Ring::new()?;
+        self.ring = ring;
         self.thread = this_thread();
         self.unarmed.clear();
         self.large_sends = 0;
         // What went wrong with the old ring says nothing of the new one.
         self.failure = None;
-        if let Some(alarm) = &mut self.alarm {
-            *alarm = Alarm::default();
-        }
         self.lost.extend(self.connections.drain(..).flatten().map(|lost| lost.conn));
         Ok(())
     }
@@ -257,6 +257,7 @@ impl Transport for Uring {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
+        self.alarm.iter_mut().for_each(Alarm::begin_turn);
         self.arm_receives(engine);
         let wanted = self.wanted(need, engine);
         self.enter(wanted, timeout)?;
@@ -278,6 +279,7 @@ impl Transport for Uring {
         if self.ring.fresh_sends() == 0 && (self.alarm.is_none() || !self.ring.has_unsubmitted()) {
             return;
         }
+        self.alarm.iter_mut().for_each(Alarm::expect_news);
         if let Err(error) = self.move_to_this_thread().and_then(|()| self.ring.enter(0, None, None)) {
             self.failure = Some(error);
         }
@@ -305,12 +307,14 @@ impl Transport for Uring {
 impl Pollable for Uring {
     fn make_pollable(&mut self) -> io::Result<()> {
         self.move_to_this_thread()?;
-        self.alarm.get_or_insert_default();
+        if self.alarm.is_none() {
+            self.alarm = Some(Alarm::new(&mut self.ring)?);
+        }
         Ok(())
     }
 
     fn pollable(&self) -> BorrowedFd<'_> {
-        self.ring.descriptor()
+        self.alarm.as_ref().expect("made by `make_pollable`").descriptor()
     }
 }
 

@@ -61,24 +61,13 @@ pub(super) struct Ring {
 #[derive(Debug)]
 pub(super) enum Completion {
     /// A send has ended. `untaken` of its bytes were not taken, for this reason, and never will be.
-    Sent {
-        tag: u64,
-        untaken: usize,
-        failure: Option<io::Error>,
-    },
+    Sent { tag: u64, untaken: usize, failure: Option<io::Error> },
     /// So many bytes were received; none is the end.
-    Received {
-        tag: u64,
-        room: RecvBuf,
-        result: io::Result<usize>,
-    },
+    Received { tag: u64, room: RecvBuf, result: io::Result<usize> },
     /// The socket is writable or broken.
-    Writable {
-        tag: u64,
-    },
+    Writable { tag: u64 },
     /// The timer's time has come.
     Timer,
-    Bell,
 }
 
 impl Ring {
@@ -114,11 +103,14 @@ impl Ring {
         self.uring.as_mut().expect("taken by `drop` only")
     }
 
-    /// The descriptor that is readable while there are completions.
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        let fd = self.uring.as_ref().expect("taken by `drop` only").as_raw_fd();
-        // SAFETY: the ring owns the descriptor, and lives as long as the borrow.
-        unsafe { BorrowedFd::borrow_raw(fd) }
+    /// From now on the kernel adds to this event counter when there are completions, or when it wants this thread to come for them.
+    pub(super) fn notify(&mut self, counter: BorrowedFd<'_>) -> io::Result<()> {
+        self.uring().submitter().register_eventfd(counter.as_raw_fd())
+    }
+
+    /// Whether there are completions, here or in the kernel.
+    pub(super) fn has_news(&mut self) -> bool {
+        self.ready() > 0 || self.has_task_work()
     }
 
     /// Takes a socket; completions carry `tag`. The answer is its lane.
@@ -213,11 +205,11 @@ impl Ring {
         self.enter(0, None, None)
     }
 
-    /// Makes the descriptor readable.
-    pub(super) fn bell(&mut self) {
+    /// A request that completes at once.
+    fn bell(&mut self) {
         let entry = opcode::Nop::new().build().user_data(user_data(0, BELL));
         // SAFETY: the request names no memory.
-        // Where there is no room there are enough requests to ring.
+        // A new ring has room.
         let _full = unsafe { self.push(&entry) };
     }
 
@@ -339,8 +331,7 @@ impl Ring {
         let (lane, kind) = (entry.user_data() >> KIND_BITS, entry.user_data() & ((1 << KIND_BITS) - 1));
         match kind {
             TIMER => return Some(Completion::Timer),
-            BELL => return Some(Completion::Bell),
-            UPDATE => return None,
+            BELL | UPDATE => return None,
             _ => {}
         }
         let lane = lane as usize;
