@@ -95,9 +95,13 @@ impl Wires {
 
     /// Ends every connection, and waits until none is left.
     pub(crate) fn cut(&self) {
-        self.shared.era.fetch_add(1, Ordering::SeqCst);
-        while self.shared.alive.load(Ordering::SeqCst) > 0 {
+        loop {
+            // Again and again: one that was waiting to be accepted belongs to the era in which it is.
+            self.shared.era.fetch_add(1, Ordering::SeqCst);
             thread::sleep(NAP);
+            if self.shared.alive.load(Ordering::SeqCst) == 0 {
+                return;
+            }
         }
     }
 

@@ -336,3 +336,6 @@ fn this_thread() -> u64 {
     }
     NUMBER.with(|number| *number)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,19 +9,21 @@
 //!    (and, for several pieces, their list in `message`), the buffer of the receive in `room`.
 //! 2. A lane is removed, and its socket closed, only when nothing of it is under way: a descriptor's number is not given to another socket
 //!    while a request that names it waits in the queue, and a completion always finds its lane.
-//! 3. `under_way` counts what was pushed and has not completed. The ring is dropped when it is zero, or when the kernel has been seen to
-//!    have let go of the ring (see [`Ring::abandon`]).
+//! 3. `under_way` counts what was pushed and has not completed. The memory of lanes is freed when it is zero, or when the kernel has been
+//!    seen to have let go of the ring (see [`Ring::abandon`]), or never.
 //!
 //! This module knows requests and completions. It refuses to know connections, the engine, and when to wait for what.
 #![allow(unsafe_code, reason = "io_uring is told addresses, and believes them; see the invariants above")]
 
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::Socket;
 
@@ -30,6 +32,9 @@ use crate::engine::RecvBuf;
 
 /// Requests that fit into the queue between two enters: a send and a receive for each of 512 nodes.
 const ENTRIES: u32 = 1024;
+/// How long a ring that is abandoned is waited for; the kernel takes milliseconds.
+const GONE_MAX: Duration = Duration::from_secs(2);
+
 /// `IORING_ENTER_GETEVENTS`.
 const GET_EVENTS: u32 = 1;
 
@@ -50,6 +55,8 @@ pub(super) struct Ring {
     has_min_wait: bool,
     lanes: Slab<Lane>,
     under_way: usize,
+    /// The process whose ring it is.
+    process: u32,
     /// Sends that were pushed since the last enter.
     fresh_sends: usize,
     /// What the timer's request points to.
@@ -88,6 +95,7 @@ impl Ring {
             gone,
             lanes: Slab::new(),
             under_way: 0,
+            process: std::process::id(),
             fresh_sends: 0,
             timer: Box::default(),
             enters: 0,
@@ -114,8 +122,8 @@ impl Ring {
     }
 
     /// Takes a socket; completions carry `tag`. The answer is its lane.
-    pub(super) fn open(&mut self, socket: Socket, tag: u64) -> usize {
-        self.lanes.insert(Lane::new(socket, tag))
+    pub(super) fn open(&mut self, socket: Socket, tag: u64, sends_whole: bool) -> usize {
+        self.lanes.insert(Lane::new(socket, tag, sends_whole))
     }
 
     /// Ends a lane: nobody hears of it any more. Its socket is closed when its requests have ended, for which it is shut down.
@@ -206,7 +214,7 @@ impl Ring {
     }
 
     /// A request that completes at once.
-    fn bell(&mut self) {
+    pub(super) fn bell(&mut self) {
         let entry = opcode::Nop::new().build().user_data(user_data(0, BELL));
         // SAFETY: the request names no memory.
         // A new ring has room.
@@ -354,7 +362,7 @@ impl Ring {
                 row.sending = false;
                 let mut failure = row.take_sent(result).err();
                 let mut untaken = row.pieces.iter().map(Bytes::len).sum();
-                // A signal came between.
+                // A signal came between, or the socket was full.
                 if untaken > 0 && failure.is_none() && !row.closing {
                     match self.send(lane) {
                         Ok(()) => return None,
@@ -394,8 +402,9 @@ impl Ring {
         let unsubmitted = uring.submission().len();
         let cancelled = uring.submitter().register_sync_cancel(None, types::CancelBuilder::any());
         if let Err(error) = cancelled
-            && error.raw_os_error() == Some(libc::EEXIST)
+            && !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR))
         {
+            // Another thread's, or forbidden meanwhile: a timer would be waited for.
             return Err(error);
         }
         for (_, lane) in &self.lanes {
@@ -414,23 +423,37 @@ impl Ring {
         Ok(())
     }
 
-    /// Lets go of a ring that belongs to another thread, and waits until the kernel has done so too.
-    fn abandon(&mut self) {
+    /// Lets go of a ring that this thread may not enter, and waits until the kernel has done so too. Answers whether it has.
+    fn abandon(&mut self) -> bool {
         drop(self.uring.take());
+        let began = Instant::now();
         // The end of the pipe comes when the kernel frees the ring's table, after the last request; there is nothing to read before.
-        while let Err(error) = self.gone.read(&mut [0]) {
-            if error.kind() != io::ErrorKind::Interrupted {
-                // Nothing is known of the requests then, and their memory is about to be freed.
-                std::process::abort();
+        let Ok(mut poll) = Poll::new() else { return false };
+        let mut source = SourceFd(&self.gone.as_raw_fd());
+        if poll.registry().register(&mut source, Token(0), Interest::READABLE).is_err() {
+            return false;
+        }
+        let mut events = Events::with_capacity(1);
+        while events.is_empty() {
+            let left = GONE_MAX.saturating_sub(began.elapsed());
+            let polled = poll.poll(&mut events, Some(left));
+            if polled.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) || left.is_zero() {
+                break;
             }
         }
+        !events.is_empty()
     }
 }
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        if self.drain().is_err() {
-            self.abandon();
+        // A copy of the process has a copy of the memory, which the kernel does not know; the requests are those of the original.
+        if self.process != std::process::id() || self.drain().is_ok() || self.abandon() {
+            return;
+        }
+        // Somebody else holds the ring, a copy of the process most likely. What the kernel may touch is never freed.
+        for lane in self.lanes.drain() {
+            lane.leak();
         }
     }
 }
