@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --example event_loop --features testkit                              # a cluster of our own
 //! cargo run --example event_loop --features testkit -- redis://127.0.0.1:7000    # yours
+//! TRANSPORT=uring cargo run --example event_loop --features testkit,io-uring      # over io_uring; the loop is the same
 //! ```
 
 use std::time::Duration;
@@ -22,7 +23,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             embedded.url()
         }
     };
-    let mut client = Client::connect(&url)?;
+    let mut config = Config::from_url(&url)?;
+    if let Ok(name) = std::env::var("TRANSPORT") {
+        config.transport = name.parse()?;
+    }
+    let mut client = Client::connect_with(config)?;
 
     let (mut submitted, mut done, mut turns) = (0, 0, 0);
     let mut seen = vec![false; COMMANDS as usize];

@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo run --example host_loop --features testkit                              # a cluster of our own
 //! cargo run --example host_loop --features testkit -- redis://127.0.0.1:7000    # yours
+//! TRANSPORT=uring cargo run --example host_loop --features testkit,io-uring      # over io_uring; the loop is the same
 //! ```
 
 use std::net::SocketAddr;
@@ -30,7 +31,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             embedded.url()
         }
     };
-    let mut client = Client::connect(&url)?;
+    let mut config = Config::from_url(&url)?;
+    if let Ok(name) = std::env::var("TRANSPORT") {
+        config.transport = name.parse()?;
+    }
+    let mut client = Client::connect_with(config)?;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(16);
     let descriptor = client.as_fd()?.as_raw_fd();

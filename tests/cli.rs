@@ -1,6 +1,9 @@
 //! The command line as a person or a script meets it: what it prints, where, and the exit code.
 #![cfg(feature = "cli")]
 
+#[path = "support/transport.rs"]
+mod transport;
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,7 +20,15 @@ const FIRST_KEY: &str = "panpipe:demo:N10156";
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_panpipe"));
-    command.args(args).env("COLUMNS", "100").stdin(Stdio::null());
+    for (at, &arg) in args.iter().enumerate() {
+        // The cluster of the user's own is reached over the transport that is tested.
+        if at > 0 && args[at - 1] == "--url" && arg.starts_with("redis://") {
+            command.arg(transport::url(arg));
+        } else {
+            command.arg(arg);
+        }
+    }
+    command.env("COLUMNS", "100").stdin(Stdio::null());
     command
 }
 
@@ -164,7 +175,7 @@ fn demo_takes_the_users_records() {
 #[test]
 fn demo_leaves_nothing_behind_on_the_users_cluster() {
     let cluster = embedded();
-    let mut client = Client::connect(&cluster.url()).expect("connects");
+    let mut client = transport::connect(&cluster.url()).expect("connects");
     let first = |client: &mut Client| client.get(FIRST_KEY).expect("an answer");
 
     let found = json(&["demo", "--json", "--rounds", "1", "--url", &cluster.url()]);
@@ -188,7 +199,7 @@ fn a_value_that_came_back_different_is_named_and_exits_with_1() {
         .expect("the binary runs");
     let mut demo = Ended(demo);
     // Somebody else writes the same keys.
-    let mut client = Client::connect(&cluster.url()).expect("connects");
+    let mut client = transport::connect(&cluster.url()).expect("connects");
     while demo.0.try_wait().expect("a child").is_none() {
         client.set(FIRST_KEY, "meddled with").expect("an answer");
     }
@@ -252,7 +263,7 @@ fn a_password_is_never_repeated() {
         assert!(!said.contains("hunter2") && !said.contains("sesame"), "{said}");
     }
 
-    let file = Input::new("url.txt", format!("redis://:sesame@{address}\n").as_bytes());
+    let file = Input::new("url.txt", transport::url(&format!("redis://:sesame@{address}")).as_bytes());
     let found = json(&["topology", "--json", "--url", &format!("@{}", file.path())]);
     assert_eq!(found["ok"], true);
 }

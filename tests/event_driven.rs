@@ -1,6 +1,9 @@
 //! The event-driven use: what leaves when, what the host's loop can rely on.
 #![cfg(feature = "testkit")]
 
+#[path = "support/transport.rs"]
+mod transport;
+
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -16,7 +19,7 @@ fn cluster() -> EmbeddedCluster {
 fn connect(cluster: &EmbeddedCluster, change: impl FnOnce(&mut Config)) -> Client {
     let mut config = Config::from_url(&cluster.url()).expect("url");
     change(&mut config);
-    Client::connect_with(config).expect("connect")
+    transport::connect_with(config).expect("connect")
 }
 
 /// Commands that the servers have processed, all nodes together.
@@ -278,6 +281,31 @@ fn a_client_may_move_to_another_thread() {
     let cluster = cluster();
     let mut client = connect(&cluster, |_| {});
     std::thread::spawn(move || client.set("k", "v").expect("set")).join().expect("no panic");
+}
+
+#[test]
+fn the_descriptor_stays_the_same_when_the_client_moves_to_another_thread() {
+    let cluster = cluster();
+    let mut client = connect(&cluster, |_| {});
+    warm_up(&mut client);
+    let mut host = Host::watch(&mut client);
+    let mut client = std::thread::spawn(move || {
+        client.set("k", "v").expect("set");
+        client
+    })
+    .join()
+    .expect("no panic");
+    client.submit(cmd("GET").key("k"), 1).expect("room");
+    let began = Instant::now();
+    loop {
+        while client.turn(Budget::default()).expect("turn") > 0 {}
+        if let Some(done) = client.next_completion() {
+            assert_eq!(done.result.expect("get").as_bytes(), Some(b"v".as_slice()));
+            return;
+        }
+        assert!(host.sleep(Duration::from_secs(5)), "it was given to the host before the move");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
 }
 
 #[test]

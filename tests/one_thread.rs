@@ -1,10 +1,13 @@
-//! A process that uses the client has one thread: nothing runs behind the caller's back.
+//! A process that uses the client has one thread: nothing runs behind the caller's back. The kernel's workers for requests of io_uring
+//! that would block count as threads of the process, and there are none of them either.
 //!
 //! The test is two processes: this one is the peer and has threads; its child is the client and counts its own. There is no test
 //! harness, because that has threads too.
 
 #[path = "../benches/peer/mod.rs"]
 mod peer;
+#[path = "support/transport.rs"]
+mod transport;
 
 use std::process::Command;
 use std::time::Duration;
@@ -53,7 +56,7 @@ fn report(moment: &str) {
 
 fn child(url: &str) -> Result<(), Error> {
     report("start");
-    let mut client = Client::connect(url)?;
+    let mut client = transport::connect(url)?;
     report("connected");
     flush(&mut client)?;
     report("flushed");

@@ -4,6 +4,8 @@
 
 mod real;
 mod servers;
+#[path = "support/transport.rs"]
+mod transport;
 
 use servers::Version;
 

@@ -2,6 +2,8 @@
 //! pipeline: each reply has the shape that its method promises.
 
 mod servers;
+#[path = "support/transport.rs"]
+mod transport;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -199,7 +201,7 @@ fn replies_have_the_shapes_that_the_methods_promise() {
         let cluster = Cluster::start(version, 3, 0);
         let mut config = Config::from_url(&cluster.url()).expect("an address");
         config.protocol = protocol;
-        let mut client = Client::connect_with(config).expect("a client");
+        let mut client = transport::connect_with(config).expect("a client");
         let parts: [fn(&mut Client) -> panpipe::Result<()>; 7] =
             [strings, hashes, lists_and_sets, keyspace_and_servers, by_name, pipelined, event_driven];
         for part in parts {

@@ -2,6 +2,9 @@
 //! happens meanwhile is missed.
 #![cfg(feature = "testkit")]
 
+#[path = "support/transport.rs"]
+mod transport;
+
 use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +19,8 @@ use panpipe::{Budget, Client, ErrorKind, Outcome};
 /// Nodes a millisecond away, all of them connected.
 fn start() -> (EmbeddedCluster, Client) {
     let cluster = EmbeddedCluster::builder().delay_ms(1).start().expect("loopback sockets");
-    let mut client = Client::connect(&format!("{}?refresh_interval_ms=0", cluster.url())).expect("connect");
+    let mut client =
+        transport::connect(&format!("{}?refresh_interval_ms=0", cluster.url())).expect("connect");
     for node in 0..30 {
         client.set(key_of(&cluster, node % 3, 0), "warm").expect("set");
     }

@@ -8,6 +8,8 @@
 
 #[path = "../benches/peer/mod.rs"]
 mod peer;
+#[path = "support/transport.rs"]
+mod transport;
 
 use panpipe::command::{Arg, Commands, Keys, Request, Strings, cmd};
 use panpipe::resp::from_reply::FromReply;
@@ -29,7 +31,7 @@ fn client() -> Result<Client, Error> {
     let servers = Servers::start(NODES).expect("the loopback interface has free ports");
     let mut config = Config::from_url(&servers.url())?;
     config.flush_policy = FlushPolicy::Explicit;
-    Client::connect_with(config)
+    transport::connect_with(config)
 }
 
 fn request<'a>(kind: Kind, args: &'a [Arg<'a>; 2]) -> Request<'a> {

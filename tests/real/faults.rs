@@ -7,6 +7,7 @@ use panpipe::slot::slot_of;
 use panpipe::{Client, Config, Outcome};
 
 use crate::servers::{Cluster, ClusterOptions, Version};
+use crate::transport;
 
 const KEYS: usize = 60;
 
@@ -41,7 +42,7 @@ pub(crate) fn a_primary_dies_and_its_replica_is_promoted(version: Version) {
     );
     let mut config = Config::from_url(&cluster.url()).expect("url");
     config.command_timeout_ms = 20_000;
-    let mut client = Client::connect_with(config).expect("connect");
+    let mut client = transport::connect_with(config).expect("connect");
     let mut counts = [Count::default(); KEYS];
     for _ in 0..50 {
         increment_all(&mut client, &mut counts);
@@ -79,7 +80,7 @@ pub(crate) fn a_primary_dies_and_its_replica_is_promoted(version: Version) {
 pub(crate) fn a_node_that_stops_for_two_seconds_delays_only_its_own_commands(version: Version) {
     let options = ClusterOptions { node_timeout_ms: 10_000, ..ClusterOptions::default() };
     let cluster = Cluster::start_with(version, 3, 0, options);
-    let mut client = Client::connect(&cluster.url()).expect("connect");
+    let mut client = transport::connect(&cluster.url()).expect("connect");
     let mut counts = [Count::default(); KEYS];
     increment_all(&mut client, &mut counts);
     cluster.stop(0);

@@ -7,6 +7,7 @@ use panpipe::config::{Endpoint, Protocol, Secret};
 use panpipe::{Client, Config, ErrorKind, Outcome};
 
 use crate::servers::{Cluster, ClusterOptions, Server, Version};
+use crate::transport;
 
 const PASSWORD: &str = "correct horse";
 
@@ -45,11 +46,11 @@ pub(crate) fn a_wrong_password_is_told_at_once(version: Version) {
     let began = Instant::now();
     let mut config = seeds(&cluster);
     config.password = Some(Secret::new("wrong"));
-    let error = Client::connect_with(config).expect_err("the password is wrong");
+    let error = transport::connect_with(config).expect_err("the password is wrong");
     assert!(matches!(error.kind(), ErrorKind::Auth(server) if server.code() == "WRONGPASS"), "{error:?}");
     assert_eq!(error.outcome(), Outcome::NotExecuted);
     assert!(!error.to_string().contains("wrong\""), "no password in the message: {error}");
-    let error = Client::connect_with(seeds(&cluster)).expect_err("the password is missing");
+    let error = transport::connect_with(seeds(&cluster)).expect_err("the password is missing");
     assert!(matches!(error.kind(), ErrorKind::Auth(server) if server.code() == "NOAUTH"), "{error:?}");
     assert!(began.elapsed().as_secs() < 5, "a refusal needs no deadline to be noticed");
 }
@@ -63,7 +64,7 @@ pub(crate) fn the_right_password_lets_in(version: Version) {
             config.username = username;
             config.protocol = protocol;
             config.client_name = Some("panpipe-test".to_owned());
-            let mut client = Client::connect_with(config).expect("connect");
+            let mut client = transport::connect_with(config).expect("connect");
             let name: String = client
                 .call(cmd("CLIENT").arg("GETNAME").route(panpipe::command::Route::AnyPrimary))
                 .expect("GETNAME");
@@ -76,7 +77,7 @@ pub(crate) fn resp2_alone_is_enough(version: Version) {
     let cluster = Cluster::start(version, 3, 0);
     let mut config = seeds(&cluster);
     config.protocol = Protocol::Resp2;
-    check_in_use(&mut Client::connect_with(config).expect("connect"));
+    check_in_use(&mut transport::connect_with(config).expect("connect"));
 }
 
 pub(crate) fn a_server_without_hello_is_spoken_to_in_resp2(version: Version) {
@@ -89,14 +90,14 @@ pub(crate) fn a_server_without_hello_is_spoken_to_in_resp2(version: Version) {
     );
     let mut config = seeds(&cluster);
     config.password = Some(Secret::new(PASSWORD));
-    check_in_use(&mut Client::connect_with(config).expect("connect"));
+    check_in_use(&mut transport::connect_with(config).expect("connect"));
 }
 
 pub(crate) fn a_plain_server_is_refused_as_a_seed(version: Version) {
     let server = Server::start(version, &[]);
     for protocol in ["3", "2"] {
         let error =
-            Client::connect(&format!("{}?protocol={protocol}", server.url())).expect_err("no cluster");
+            transport::connect(&format!("{}?protocol={protocol}", server.url())).expect_err("no cluster");
         assert!(matches!(error.kind(), ErrorKind::NotCluster { .. }), "protocol {protocol}: {error:?}");
         assert!(error.to_string().contains(&server.address().to_string()), "{error}");
     }
@@ -107,7 +108,8 @@ pub(crate) fn one_reachable_seed_is_enough(version: Version) {
     // Port 1 refuses; the name resolves to loopback.
     let live = cluster.addresses()[1].replace("127.0.0.1", "localhost");
     let began = Instant::now();
-    let mut client = Client::connect(&format!("redis://127.0.0.1:1,{live}")).expect("one seed is reachable");
+    let mut client =
+        transport::connect(&format!("redis://127.0.0.1:1,{live}")).expect("one seed is reachable");
     assert!(began.elapsed().as_secs() < 2);
     check_in_use(&mut client);
     assert_eq!(client.nodes().len(), 3, "the seed by name and the node by address are one");

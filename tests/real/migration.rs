@@ -7,6 +7,7 @@ use panpipe::slot::slot_of;
 use panpipe::{Client, Ticket};
 
 use crate::servers::{Cluster, PATIENCE, Version, wait_until};
+use crate::transport;
 
 const LISTS: usize = 20;
 const MOVES: usize = 6;
@@ -14,7 +15,7 @@ const MOVES: usize = 6;
 /// Every list of the moving slot gets 1, 2, 3, … : a lost, doubled or overtaken push shows in the list itself.
 pub(crate) fn a_slot_moves_back_and_forth_under_a_pipeline(version: Version) {
     let cluster = Cluster::start(version, 3, 0);
-    let mut client = Client::connect(&cluster.url()).expect("connect");
+    let mut client = transport::connect(&cluster.url()).expect("connect");
     let slot = slot_of(b"moving");
     let mut pushed = [0i64; LISTS];
     push_while(&mut client, &mut pushed, || move_around(&cluster, slot));
@@ -32,7 +33,7 @@ pub(crate) fn a_slot_moves_back_and_forth_under_a_pipeline(version: Version) {
 /// A node that no seed knew takes a slot, gives it back and leaves for good.
 pub(crate) fn nodes_join_and_leave_under_a_pipeline(version: Version) {
     let mut cluster = Cluster::start(version, 3, 0);
-    let mut client = Client::connect(&cluster.url()).expect("connect");
+    let mut client = transport::connect(&cluster.url()).expect("connect");
     let slot = slot_of(b"moving");
     let owner = cluster.owner_of(slot);
     let mut pushed = [0i64; LISTS];

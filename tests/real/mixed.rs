@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use panpipe::Ticket;
 use panpipe::command::cmd;
 use panpipe::resp::ReplyRef;
 use panpipe::slot::slot_of;
-use panpipe::{Client, Ticket};
 
 use super::random::Random;
 use crate::servers::{Cluster, Server, Version};
+use crate::transport;
 
 const COMMANDS: usize = 100_000;
 const KEYS: u64 = 3_000;
@@ -107,7 +108,7 @@ impl Model {
 
 pub(crate) fn a_hundred_thousand_mixed_commands_get_their_own_replies(version: Version) {
     let cluster = Cluster::start(version, 3, 0);
-    let mut client = Client::connect(&cluster.url()).expect("connect");
+    let mut client = transport::connect(&cluster.url()).expect("connect");
     let mut random = Random::from_environment();
     let mut model = Model::default();
     let mut done = 0;

@@ -1,9 +1,10 @@
 //! More bytes than all socket buffers together, both ways at once.
 
+use panpipe::Config;
 use panpipe::command::cmd;
-use panpipe::{Client, Config};
 
 use crate::servers::{Cluster, Version};
+use crate::transport;
 
 const VALUES: usize = 10_000;
 const VALUE_BYTES: usize = 20_000;
@@ -19,7 +20,7 @@ pub(crate) fn a_batch_of_200_mb_passes_through_small_socket_buffers(version: Ver
     // The default windows would refuse a part of it.
     config.limits.bytes_per_node_max = 256 << 20;
     config.limits.bytes_total_max = 512 << 20;
-    let mut client = Client::connect_with(config).expect("connect");
+    let mut client = transport::connect_with(config).expect("connect");
     let value = |n: usize| -> Vec<u8> { (0..VALUE_BYTES).map(|at| (at * 7 + n) as u8).collect() };
     let mut pipe = client.pipeline();
     let tickets: Vec<_> = (0..VALUES)

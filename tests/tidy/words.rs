@@ -13,6 +13,9 @@ const UNSAFE_OUTSIDE: [&str; 3] = [
     "benches/harness/src/contender/floor/ring.rs",
 ];
 
+/// Where the tests make their clients over sockets, so that each of them can run once per transport.
+const CLIENTS_OF_TESTS: &str = "tests/support/transport.rs";
+
 /// Marks of something unfinished.
 const MACROS: [&str; 3] = ["todo", "unimplemented", "dbg"];
 
@@ -25,6 +28,16 @@ pub(crate) fn breaches(path: &str, source: &str) -> Vec<Breach> {
     for (at, token) in tokens.iter().enumerate() {
         if token.text == "unsafe" && !path.starts_with(UNSAFE_BELOW) && !UNSAFE_OUTSIDE.contains(&path) {
             breaches.push(Breach::new(path, token.line, format!("`unsafe` outside of {UNSAFE_BELOW}")));
+        }
+        let is_client = ["connect", "connect_with"]
+            .iter()
+            .any(|name| starts_with(&tokens[at..], &["Client", ":", ":", name]));
+        if is_client && path.starts_with("tests/") && path != CLIENTS_OF_TESTS {
+            breaches.push(Breach::new(
+                path,
+                token.line,
+                format!("a client that {CLIENTS_OF_TESTS} does not make"),
+            ));
         }
         if MACROS.contains(&token.text) && starts_with(&tokens[at + 1..], &["!"]) {
             breaches.push(Breach::new(path, token.line, format!("`{}!` is left over", token.text)));
@@ -42,6 +55,15 @@ fn unsafe_stands_in_one_place_only() {
     assert_eq!(breaches(UNSAFE_OUTSIDE[0], source), []);
     assert_eq!(breaches("src/transport/uring.rs", source), []);
     assert_eq!(breaches("src/transport/uring/ring.rs", source), []);
+}
+
+#[test]
+fn tests_make_their_clients_in_one_place() {
+    let source = "use panpipe::Client;\nlet a = Client::connect(url);\nlet b = panpipe::Client::connect_with(config); // Client::connect\n\
+                  let c = Client::with_transport(config, memory);";
+    assert_eq!(super::lines(&breaches("tests/real/x.rs", source)), [2, 3]);
+    assert_eq!(breaches(CLIENTS_OF_TESTS, source), []);
+    assert_eq!(breaches("examples/x.rs", source), []);
 }
 
 #[test]

@@ -161,9 +161,10 @@ impl Uring {
                 true
             }
             Completion::Timer => {
-                self.alarm.iter_mut().for_each(Alarm::acknowledge_timer);
+                self.alarm.iter_mut().for_each(Alarm::timer_rang);
                 true
             }
+            Completion::Nothing => false,
         }
     }
 

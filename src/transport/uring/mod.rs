@@ -134,7 +134,7 @@ impl Uring {
         }
         let mut ring = Ring::new()?;
         if let Some(alarm) = &mut self.alarm {
-            alarm.follow(&mut ring)?;
+            alarm.attach(&mut ring)?;
         }
         // The old one lets go of everything here.
         self.ring = ring;
@@ -257,7 +257,9 @@ impl Transport for Uring {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
-        self.alarm.iter_mut().for_each(Alarm::begin_turn);
+        if let Some(alarm) = &mut self.alarm {
+            alarm.hush(&mut self.ring)?;
+        }
         self.arm_receives(engine);
         let wanted = self.wanted(need, engine);
         self.enter(wanted, timeout)?;
@@ -271,6 +273,10 @@ impl Transport for Uring {
         if need == Need::All {
             self.note_missed();
         }
+        if self.alarm.is_some() {
+            // They bring what the host waits for: they leave with `launch`, not with the next wait.
+            self.arm_receives(engine);
+        }
         Ok(happened)
     }
 
@@ -279,7 +285,6 @@ impl Transport for Uring {
         if self.ring.fresh_sends() == 0 && (self.alarm.is_none() || !self.ring.has_unsubmitted()) {
             return;
         }
-        self.alarm.iter_mut().for_each(Alarm::expect_news);
         if let Err(error) = self.move_to_this_thread().and_then(|()| self.ring.enter(0, None, None)) {
             self.failure = Some(error);
         }
@@ -294,6 +299,8 @@ impl Transport for Uring {
         let moved = self.move_to_this_thread();
         let work_left = work_left || !self.lost.is_empty();
         let Some(alarm) = &mut self.alarm else { return };
+        // Receives that were left to the next wait when nobody watched yet.
+        let work_left = work_left || !self.unarmed.is_empty();
         if let Err(error) = moved.and_then(|()| alarm.set(&mut self.ring, deadline, work_left, now)) {
             self.failure = Some(error);
         }
@@ -314,7 +321,7 @@ impl Pollable for Uring {
     }
 
     fn pollable(&self) -> BorrowedFd<'_> {
-        self.alarm.as_ref().expect("made by `make_pollable`").descriptor()
+        self.alarm.as_ref().map_or_else(|| self.ring.descriptor(), Alarm::descriptor)
     }
 }
 

@@ -18,6 +18,7 @@
 use std::io::{self, PipeReader};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ use crate::engine::RecvBuf;
 const ENTRIES: u32 = 1024;
 /// How long a ring that is abandoned is waited for; the kernel takes milliseconds.
 const GONE_MAX: Duration = Duration::from_secs(2);
+/// Longer than anybody waits; waking then is harmless.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
 /// `IORING_ENTER_GETEVENTS`.
 const GET_EVENTS: u32 = 1;
@@ -44,7 +47,7 @@ const SEND: u64 = 0;
 const RECEIVE: u64 = 1;
 const WATCH: u64 = 2;
 const TIMER: u64 = 3;
-const BELL: u64 = 4;
+const NOTHING: u64 = 4;
 const UPDATE: u64 = 5;
 
 pub(super) struct Ring {
@@ -68,13 +71,24 @@ pub(super) struct Ring {
 #[derive(Debug)]
 pub(super) enum Completion {
     /// A send has ended. `untaken` of its bytes were not taken, for this reason, and never will be.
-    Sent { tag: u64, untaken: usize, failure: Option<io::Error> },
+    Sent {
+        tag: u64,
+        untaken: usize,
+        failure: Option<io::Error>,
+    },
     /// So many bytes were received; none is the end.
-    Received { tag: u64, room: RecvBuf, result: io::Result<usize> },
+    Received {
+        tag: u64,
+        room: RecvBuf,
+        result: io::Result<usize>,
+    },
     /// The socket is writable or broken.
-    Writable { tag: u64 },
+    Writable {
+        tag: u64,
+    },
     /// The timer's time has come.
     Timer,
+    Nothing,
 }
 
 impl Ring {
@@ -101,7 +115,7 @@ impl Ring {
             enters: 0,
         };
         // That requests are accepted, too, is known when one was: filters can allow the one system call and forbid the other.
-        ring.bell();
+        ring.nothing()?;
         ring.enter(1, None, None)?;
         while ring.next_completion().is_some() {}
         Ok(ring)
@@ -111,14 +125,11 @@ impl Ring {
         self.uring.as_mut().expect("taken by `drop` only")
     }
 
-    /// From now on the kernel adds to this event counter when there are completions, or when it wants this thread to come for them.
-    pub(super) fn notify(&mut self, counter: BorrowedFd<'_>) -> io::Result<()> {
-        self.uring().submitter().register_eventfd(counter.as_raw_fd())
-    }
-
-    /// Whether there are completions, here or in the kernel.
-    pub(super) fn has_news(&mut self) -> bool {
-        self.ready() > 0 || self.has_task_work()
+    /// The descriptor that is readable while there are completions in the queue.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        let fd = self.uring.as_ref().expect("taken by `drop` only").as_raw_fd();
+        // SAFETY: the ring owns the descriptor, and lives as long as the borrow.
+        unsafe { BorrowedFd::borrow_raw(fd) }
     }
 
     /// Takes a socket; completions carry `tag`. The answer is its lane.
@@ -213,12 +224,33 @@ impl Ring {
         self.enter(0, None, None)
     }
 
-    /// A request that completes at once.
-    pub(super) fn bell(&mut self) {
-        let entry = opcode::Nop::new().build().user_data(user_data(0, BELL));
+    /// Completes at once.
+    pub(super) fn nothing(&mut self) -> io::Result<()> {
+        let entry = opcode::Nop::new().build().user_data(user_data(0, NOTHING));
         // SAFETY: the request names no memory.
-        // A new ring has room.
-        let _full = unsafe { self.push(&entry) };
+        unsafe { self.push(&entry) }
+    }
+
+    /// The kernel writes to this event descriptor when there are completions.
+    pub(super) fn attach_bell(&mut self, bell: BorrowedFd<'_>) -> io::Result<()> {
+        self.uring().submitter().register_eventfd(bell.as_raw_fd())
+    }
+
+    /// Whether it writes. What has come before it was told to is seen by `has_news` afterwards.
+    pub(super) fn mute(&mut self, muted: bool) {
+        let completions = self.uring().completion();
+        if muted {
+            completions.disable_eventfd()
+        } else {
+            completions.enable_eventfd()
+        }
+        // The kernel notes news before it looks at this flag; we write the flag before we look for news.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether there are completions, fetched or not.
+    pub(super) fn has_news(&mut self) -> bool {
+        self.ready() > 0 || self.has_task_work()
     }
 
     /// A request that is refused was not queued: the kernel never hears of its memory.
@@ -278,7 +310,8 @@ impl Ring {
             return self.enter_once(wanted, timeout, None);
         };
         if self.has_min_wait {
-            return self.enter_once(wanted, timeout, Some(patience));
+            // Without a time in which it may wait for one, the kernel waits for none.
+            return self.enter_once(wanted, timeout.or(Some(FOREVER)), Some(patience));
         }
         self.enter_once(wanted, Some(patience), None)?;
         if self.ready() > 0 {
@@ -339,7 +372,8 @@ impl Ring {
         let (lane, kind) = (entry.user_data() >> KIND_BITS, entry.user_data() & ((1 << KIND_BITS) - 1));
         match kind {
             TIMER => return Some(Completion::Timer),
-            BELL | UPDATE => return None,
+            NOTHING => return Some(Completion::Nothing),
+            UPDATE => return None,
             _ => {}
         }
         let lane = lane as usize;
@@ -461,3 +495,6 @@ impl Drop for Ring {
 fn user_data(lane: usize, kind: u64) -> u64 {
     (lane as u64) << KIND_BITS | kind
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ fn run_dry(ring: &mut Ring) {
 fn more_requests_than_the_queues_hold_complete_all_the_same() {
     let mut ring = Ring::new().expect("the system has io_uring");
     // Two thousand completions fit.
-    (0..5_000).for_each(|_| ring.bell());
+    (0..5_000).for_each(|_| _ = ring.nothing());
     assert_eq!(ring.under_way(), 5_000);
     while ring.under_way() > 0 {
         assert!(ring.has_unsubmitted() || ring.has_news(), "{} are lost", ring.under_way());
@@ -90,7 +90,7 @@ fn requests_that_are_refused_leave_lanes_that_can_be_closed() {
         let mut ring = Ring::new().expect("the system has io_uring");
         let (socket, _peer) = pair();
         seccomp::forbid(&[libc::SYS_io_uring_enter], libc::EPERM);
-        (0..1_024).for_each(|_| ring.bell());
+        (0..1_024).for_each(|_| _ = ring.nothing());
         for request in 0..3 {
             let (socket, _peer) = pair();
             let lane = ring.open(socket, 1, true);
