@@ -297,7 +297,7 @@ fn send_through_small_windows(send_buffer_bytes: usize) -> (usize, Vec<String>) 
         }));
     });
     warm_up(&mut client);
-    let value = vec![b'v'; 1 << 20];
+    let value = vec![b'v'; 3 << 20];
     for n in 0..3 {
         let set = cmd("SET").key(format!("k:{n}")).arg(value.as_slice());
         client.submit_with_timeout(set, n, 60_000).expect("room");

@@ -127,3 +127,15 @@ fn more_requests_than_the_queue_holds_are_all_made() {
     }
     assert_eq!((rung, ring.under_way()), (3 * ENTRIES, 0));
 }
+
+#[test]
+fn a_ring_that_another_thread_drops_is_gone_when_its_memory_is_freed() {
+    let (ring, peers) = two_lanes(false);
+    let mut gone = ring.gone.try_clone().expect("a descriptor");
+    rustix::io::ioctl_fionbio(&gone, true).expect("an option");
+    let blocks = std::io::Read::read(&mut gone, &mut [0]).expect_err("requests are under way");
+    assert_eq!(blocks.kind(), io::ErrorKind::WouldBlock);
+    thread::spawn(move || drop(ring)).join().expect("no panic");
+    assert_eq!(std::io::Read::read(&mut gone, &mut [0]).expect("the end"), 0);
+    drop(peers);
+}
