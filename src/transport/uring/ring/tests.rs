@@ -130,7 +130,8 @@ fn more_requests_than_the_queue_holds_are_all_made() {
 
 #[test]
 fn a_ring_that_another_thread_drops_is_gone_when_its_memory_is_freed() {
-    let (ring, peers) = two_lanes(false);
+    let (mut ring, peers) = two_lanes(false);
+    ring.enter(0, None, None).expect("enter");
     let mut gone = ring.gone.try_clone().expect("a descriptor");
     rustix::io::ioctl_fionbio(&gone, true).expect("an option");
     let blocks = std::io::Read::read(&mut gone, &mut [0]).expect_err("requests are under way");
