@@ -108,7 +108,7 @@ pub(crate) fn needs_peers(contender: &str) -> bool {
 /// Where there is no such contender.
 pub(crate) fn check_contender(name: &str) -> Result<()> {
     if cfg!(feature = "peers") || !needs_peers(name) {
-        contender::named(name)?;
+        contender::check(name)?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{ab, flame, matrix, report, standing, suite, timeline, worker, workload};
+use crate::{ab, flame, matrix, report, ring, standing, suite, timeline, worker, workload};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -69,6 +69,8 @@ enum Command {
     Ab(Box<ab::Options>),
     /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
     Table(TableOptions),
+    /// What each way of using io_uring costs: the floor with it against the floor without. About five minutes.
+    Ring(ring::Options),
     /// A contender's own process; started by the others.
     #[command(hide = true)]
     Worker,
@@ -256,7 +258,7 @@ impl Run {
             self.contenders.clone()
         };
         for name in &contenders {
-            contender::named(name)?;
+            contender::check(name)?;
         }
         Ok(Race {
             workload,
@@ -301,6 +303,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Timeline(options) => timeline::run(&options),
         Command::Ab(options) => ab::run(&options),
         Command::Table(options) => table(&options),
+        Command::Ring(options) => ring_table(&options),
         Command::Worker => worker::serve(),
     }
 }
@@ -334,6 +337,19 @@ fn table(options: &TableOptions) -> Result<()> {
     print!("{standing}");
     let path = options.out.join("standing.md");
     std::fs::write(&path, standing).with_context(|| format!("cannot write {}", path.display()))?;
+    let failures: Vec<String> = document.outcomes.iter().flat_map(failures).collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("not everything ran:\n{}", failures.join("\n"))
+}
+
+fn ring_table(options: &ring::Options) -> Result<()> {
+    let document = Document::new(run_all(&options.races()?)?)?;
+    print!("{}", ring::markdown(&document.outcomes));
+    if let Some(out) = &options.out {
+        report::write_all(&document, None, out)?;
+    }
     let failures: Vec<String> = document.outcomes.iter().flat_map(failures).collect();
     if failures.is_empty() {
         return Ok(());
@@ -378,6 +394,12 @@ fn list() {
     println!("\ncontenders (--contenders)");
     for entry in contender::all() {
         println!("  {:<21}{}", entry.name, entry.about);
+    }
+    println!(
+        "\nchoices of the contenders over io_uring (floor-ring:CHOICE, floor-full-ring:CHOICE+CHOICE; `ring` races all)"
+    );
+    for (name, about) in contender::ring_choices() {
+        println!("  {name:<20}{about}");
     }
 }
 

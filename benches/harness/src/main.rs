@@ -15,6 +15,7 @@ mod prepare;
 mod progress;
 mod race;
 mod report;
+mod ring;
 mod scene;
 mod standing;
 mod suite;

@@ -89,7 +89,7 @@ pub(crate) fn serve() -> Result<()> {
         return answer(&Answer::Failed { reason });
     }
     let plan = Plan::new(&workload, seed);
-    let started = contender::named(&contender).and_then(|entry| (entry.start)(&setup, &plan));
+    let started = contender::named(&contender).and_then(|start| start(&setup, &plan));
     let mut contender = match started {
         Ok(contender) => contender,
         Err(error) => return answer(&Answer::Failed { reason: format!("{error:#}") }),

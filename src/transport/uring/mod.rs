@@ -14,7 +14,7 @@
 //! one per node that owes something; a wait for the first event for one more than the sends, which nearly always complete as they are submitted.
 //! What it asks for may not come: a node is silent, a reply comes in pieces, a large send cannot end before
 //! replies have been read. So it is patient for 5 ms only, and then takes what there is, or the first that comes. A node that was
-//! waited for in vain twice is not counted until it is heard of again; with a large send under way, any completion will do.
+//! waited for in vain twice is slow, and not counted beside others until it is heard of again; with a large send under way, any completion will do.
 //!
 //! # Sent means handed over
 //!
@@ -169,13 +169,15 @@ impl Uring {
         if need == Need::First {
             return fresh_sends + 1;
         }
-        let mut owed = 0;
+        let (mut prompt, mut slow) = (0, 0);
         for found in self.connections.iter_mut().flatten() {
-            found.counted = found.missed < MISSED_MAX
-                && if found.connecting.is_some() { true } else { engine.is_owed(found.conn) };
-            owed += usize::from(found.counted);
+            let is_owed = found.connecting.is_some() || engine.is_owed(found.conn);
+            found.counted = is_owed && found.missed < MISSED_MAX;
+            prompt += usize::from(found.counted);
+            slow += usize::from(is_owed && !found.counted);
         }
-        fresh_sends + owed.max(1)
+        // Once the slow ones are all that is owed, nobody is held up by waiting for several of them at a time.
+        fresh_sends + if prompt > 0 { prompt } else { slow.max(1) }
     }
 
     /// Enters the ring, after a while of looking for completions without it.

@@ -168,12 +168,15 @@ pub(crate) trait Contender {
 
 type Start = fn(&Setup, &Plan) -> Result<Box<dyn Contender>>;
 
+/// Starts the contender that was named.
+pub(crate) type Starter = Box<dyn Fn(&Setup, &Plan) -> Result<Box<dyn Contender>>>;
+
 /// A contender as it is listed.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    pub(crate) start: Start,
+    start: Start,
 }
 
 const ENTRIES: &[Entry] = &[
@@ -193,9 +196,17 @@ const ENTRIES: &[Entry] = &[
         start: floor::full,
     },
     #[cfg(target_os = "linux")]
-    Entry { name: "floor-ring", about: "floor over io_uring", start: floor::prebuilt_ring },
+    Entry {
+        name: "floor-ring",
+        about: "floor over io_uring",
+        start: |setup, plan| floor::prebuilt_ring(setup, plan, floor::Variant::default()),
+    },
     #[cfg(target_os = "linux")]
-    Entry { name: "floor-full-ring", about: "floor-full over io_uring", start: floor::full_ring },
+    Entry {
+        name: "floor-full-ring",
+        about: "floor-full over io_uring",
+        start: |setup, plan| floor::full_ring(setup, plan, floor::Variant::default()),
+    },
     Entry {
         name: "blocking-sequential",
         about: "blocking sockets, one node after the other",
@@ -249,15 +260,52 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
     ENTRIES.iter().copied()
 }
 
-/// The contender of this name.
+/// The ways in which the contenders over io_uring can be told to use it, with what they mean: `floor-ring:first+plain-files` is
+/// `floor-ring` with two of them. None of them is one of [`all`].
+pub(crate) fn ring_choices() -> &'static [(&'static str, &'static str)] {
+    #[cfg(target_os = "linux")]
+    return &floor::CHOICES;
+    #[cfg(not(target_os = "linux"))]
+    return &[];
+}
+
+/// The contender of this name, with the choices that stand behind a colon.
 ///
 /// # Errors
 /// Where there is none; the message lists them.
-pub(crate) fn named(name: &str) -> Result<Entry> {
-    all().find(|entry| entry.name == name).ok_or_else(|| {
+pub(crate) fn named(name: &str) -> Result<Starter> {
+    if let Some((name, choices)) = name.split_once(':') {
+        return with_choices(name, choices);
+    }
+    let entry = all().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<&str> = all().map(|entry| entry.name).collect();
         anyhow::anyhow!("there is no contender {name:?} in this build; there are {}", names.join(", "))
-    })
+    })?;
+    Ok(Box::new(entry.start))
+}
+
+/// Refuses a name that [`named`] would refuse.
+///
+/// # Errors
+/// As [`named`].
+pub(crate) fn check(name: &str) -> Result<()> {
+    named(name).map(drop)
+}
+
+#[cfg(target_os = "linux")]
+fn with_choices(name: &str, choices: &str) -> Result<Starter> {
+    let start = match name {
+        "floor-ring" => floor::prebuilt_ring,
+        "floor-full-ring" => floor::full_ring,
+        _ => anyhow::bail!("{name:?} has no choices: floor-ring and floor-full-ring have"),
+    };
+    let variant = floor::Variant::with_choices(choices)?;
+    Ok(Box::new(move |setup, plan| start(setup, plan, variant)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn with_choices(name: &str, choices: &str) -> Result<Starter> {
+    anyhow::bail!("{name}:{choices} is a choice of io_uring, which only Linux has");
 }
 
 /// The time until which something may run.

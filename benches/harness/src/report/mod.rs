@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 mod columns;
 mod describe;
 mod document;
-mod format;
+pub(crate) mod format;
 mod hlog;
 mod html;
 mod machine;

@@ -28,7 +28,9 @@ pub(super) struct Epoll {
 }
 
 impl Carrier for Epoll {
-    fn new(setup: &Setup, _plan: &Plan) -> Result<Epoll> {
+    type Choice = ();
+
+    fn new(setup: &Setup, _plan: &Plan, (): ()) -> Result<Epoll> {
         let poll = Poll::new()?;
         let mut sockets = Vec::new();
         for (node, stream) in sockets::connect(setup)?.into_iter().enumerate() {

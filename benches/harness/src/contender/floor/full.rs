@@ -281,6 +281,12 @@ impl Wire for Full {
         &leaving.outbox.bytes()[leaving.sent..]
     }
 
+    #[cfg(target_os = "linux")]
+    fn unsent_is_all(&self, node: usize) -> bool {
+        let leaving = &self.leaving[node];
+        leaving.sent == leaving.outbox.end || self.encoder.outboxes[node].bytes().is_empty()
+    }
+
     fn sent(&mut self, node: usize, bytes: usize) {
         self.leaving[node].sent += bytes;
     }

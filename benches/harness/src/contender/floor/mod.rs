@@ -27,6 +27,8 @@ pub(super) mod sockets;
 mod tests;
 
 pub(super) use full::{Encoder, Outbox};
+#[cfg(target_os = "linux")]
+pub(super) use ring::{CHOICES, Variant};
 pub(super) use scan::{Kinds, Scanner};
 
 use epoll::Epoll;
@@ -50,6 +52,10 @@ trait Wire: Sized {
     /// be reading them.
     fn unsent(&mut self, node: usize) -> &[u8];
 
+    /// Whether nothing is staged for a node beyond what [`Wire::unsent`] will answer.
+    #[cfg(target_os = "linux")]
+    fn unsent_is_all(&self, node: usize) -> bool;
+
     /// So many of the bytes that [`Wire::unsent`] answered have left.
     fn sent(&mut self, node: usize, bytes: usize);
 
@@ -70,8 +76,11 @@ trait Wire: Sized {
 
 /// How bytes are moved.
 trait Carrier: Sized {
+    /// In which ways it can move them.
+    type Choice;
+
     /// With a connection to each node.
-    fn new(setup: &Setup, plan: &Plan) -> Result<Self>;
+    fn new(setup: &Setup, plan: &Plan, choice: Self::Choice) -> Result<Self>;
 
     /// Sends what is staged, and receives until at most `in_flight_max` commands are in flight; everything has left where that is 0.
     /// Answers the errors among the replies.
@@ -93,31 +102,35 @@ struct Floor<W, C> {
     next_part: u64,
 }
 
-fn start<W: Wire + 'static, C: Carrier + 'static>(setup: &Setup, plan: &Plan) -> Result<Box<dyn Contender>> {
+fn start<W: Wire + 'static, C: Carrier + 'static>(
+    setup: &Setup,
+    plan: &Plan,
+    choice: C::Choice,
+) -> Result<Box<dyn Contender>> {
     let wire = W::new(plan, sockets::routes(setup)?, setup.nodes.len());
-    Ok(Box::new(Floor { carrier: C::new(setup, plan)?, wire, next_part: 0 }))
+    Ok(Box::new(Floor { carrier: C::new(setup, plan, choice)?, wire, next_part: 0 }))
 }
 
 /// `floor`.
 pub(super) fn prebuilt(setup: &Setup, plan: &Plan) -> Result<Box<dyn Contender>> {
-    start::<Prebuilt, Epoll>(setup, plan)
+    start::<Prebuilt, Epoll>(setup, plan, ())
 }
 
 /// `floor-full`.
 pub(super) fn full(setup: &Setup, plan: &Plan) -> Result<Box<dyn Contender>> {
-    start::<Full, Epoll>(setup, plan)
+    start::<Full, Epoll>(setup, plan, ())
 }
 
 /// `floor-ring`.
 #[cfg(target_os = "linux")]
-pub(super) fn prebuilt_ring(setup: &Setup, plan: &Plan) -> Result<Box<dyn Contender>> {
-    start::<Prebuilt, ring::Ring>(setup, plan)
+pub(super) fn prebuilt_ring(setup: &Setup, plan: &Plan, variant: Variant) -> Result<Box<dyn Contender>> {
+    start::<Prebuilt, ring::Ring>(setup, plan, variant)
 }
 
 /// `floor-full-ring`.
 #[cfg(target_os = "linux")]
-pub(super) fn full_ring(setup: &Setup, plan: &Plan) -> Result<Box<dyn Contender>> {
-    start::<Full, ring::Ring>(setup, plan)
+pub(super) fn full_ring(setup: &Setup, plan: &Plan, variant: Variant) -> Result<Box<dyn Contender>> {
+    start::<Full, ring::Ring>(setup, plan, variant)
 }
 
 /// How many commands a stream sends at a time: it waits until its window has this much room.

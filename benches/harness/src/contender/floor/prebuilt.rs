@@ -180,6 +180,11 @@ impl Wire for Prebuilt {
         node.unsent.front().map_or(&[], |&piece| &self.pieces[piece][node.sent..])
     }
 
+    #[cfg(target_os = "linux")]
+    fn unsent_is_all(&self, node: usize) -> bool {
+        self.nodes[node].unsent.len() <= 1
+    }
+
     fn sent(&mut self, node: usize, bytes: usize) {
         let node = &mut self.nodes[node];
         node.sent += bytes;
