@@ -14,6 +14,9 @@ use crate::engine::{ConnId, Engine, Timestamp};
 use crate::transport::Transport;
 use crate::transport::socket::open_socket;
 
+/// The kernel waits for room in a socket 128 times for one request, then it gives the request to a thread of its own, which counts as the
+/// process's. A request has at most 256 KiB; so with buffers as large as this it is far from that.
+const WHOLE_BUFFER_BYTES: usize = 64 << 10;
 /// A send of more bytes may have to wait until the node's replies are read: sockets hold this much each way.
 const FITS_BYTES: usize = 128 << 10;
 
@@ -44,7 +47,7 @@ impl Uring {
             self.stats.connects += 1;
             match open_socket(address, &self.tcp) {
                 Ok(socket) => {
-                    let lane = self.ring.open(socket, conn.to_u64());
+                    let lane = self.ring.open(socket, conn.to_u64(), self.sends_whole());
                     if let Err(error) = self.ring.watch(lane) {
                         self.ring.close(lane);
                         return Err(error);
@@ -68,6 +71,12 @@ impl Uring {
             }
         }
         Err(last)
+    }
+
+    /// Whether a send may be left to the kernel until all of it has gone.
+    fn sends_whole(&self) -> bool {
+        let configured = self.tcp.send_buffer_bytes;
+        configured == 0 || configured >= WHOLE_BUFFER_BYTES
     }
 
     /// Learns how a connect ended.

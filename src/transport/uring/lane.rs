@@ -24,6 +24,8 @@ pub(super) struct Lane {
     /// The send's bytes; nothing where none is under way.
     pub(super) pieces: Vec<Bytes>,
     pub(super) sending: bool,
+    /// A send that did not fit ends only when all has left: the kernel waits for room by itself.
+    sends_whole: bool,
     message: Option<Box<Message>>,
     /// The receive's buffer.
     pub(super) room: Option<RecvBuf>,
@@ -38,16 +40,19 @@ struct Message {
     list: [libc::iovec; PIECES_MAX],
 }
 
-// SAFETY: the pointers lead to this lane's own pieces, and to `list` beside them, which is boxed; moving the lane moves none of it.
-unsafe impl Send for Lane {}
+// SAFETY: only the kernel follows the pointers; they lead to memory that the same lane holds, and that stays where it is when the lane moves.
+unsafe impl Send for Message {}
+// SAFETY: as above; nothing is done through a shared reference.
+unsafe impl Sync for Message {}
 
 impl Lane {
-    pub(super) fn new(socket: Socket, tag: u64) -> Self {
+    pub(super) fn new(socket: Socket, tag: u64, sends_whole: bool) -> Self {
         Lane {
             socket,
             tag,
             pieces: Vec::new(),
             sending: false,
+            sends_whole,
             message: None,
             room: None,
             watching: false,
@@ -60,6 +65,11 @@ impl Lane {
         !self.sending && self.room.is_none() && !self.watching
     }
 
+    /// Closes the socket and never frees what a request may still name.
+    pub(super) fn leak(self) {
+        std::mem::forget((self.pieces, self.message, self.room));
+    }
+
     /// A receive into the room of this buffer.
     pub(super) fn receive_request(&mut self, room: RecvBuf) -> squeue::Entry {
         let spare = self.room.insert(room).spare_mut();
@@ -67,9 +77,9 @@ impl Lane {
         opcode::Recv::new(types::Fd(self.socket.as_raw_fd()), spare.as_mut_ptr(), len).build()
     }
 
-    /// One piece is sent as it is, several through a list. The kernel goes on by itself where the socket is full, until all has left.
+    /// One piece is sent as it is, several through a list.
     pub(super) fn send_request(&mut self) -> squeue::Entry {
-        let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+        let flags = libc::MSG_NOSIGNAL | if self.sends_whole { libc::MSG_WAITALL } else { 0 };
         let fd = types::Fd(self.socket.as_raw_fd());
         if let [piece] = self.pieces.as_slice() {
             let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);

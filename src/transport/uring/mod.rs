@@ -62,6 +62,8 @@ pub struct Uring {
     connections: Vec<Option<Connection>>,
     /// Connections without a receive under way.
     unarmed: Vec<ConnId>,
+    /// Connections that were lost with the ring of another thread, of which the engine has not been told.
+    lost: Vec<ConnId>,
     /// Sends under way that a wait cannot count on.
     large_sends: usize,
     epoch: Instant,
@@ -86,6 +88,7 @@ impl Uring {
             ring: Ring::new().map_err(Refused::new)?,
             connections: Vec::new(),
             unarmed: Vec::new(),
+            lost: Vec::new(),
             large_sends: 0,
             epoch: Instant::now(),
             tcp: config.tcp,
@@ -112,8 +115,20 @@ impl Uring {
         self.connections.get_mut(conn.row()).and_then(Option::as_mut).filter(|found| found.conn == conn)
     }
 
-    /// Makes a new ring where the client has moved to another thread.
+    /// Makes a new ring where the client has moved to another thread, and tells what was lost with the old one.
     fn settle_on_this_thread(&mut self, engine: &mut Engine) -> io::Result<()> {
+        self.move_to_this_thread()?;
+        if !self.lost.is_empty() {
+            let now = self.now();
+            for lost in std::mem::take(&mut self.lost) {
+                engine.handle_closed(lost, "the client has moved to another thread", now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a new ring where the client has moved to another thread.
+    fn move_to_this_thread(&mut self) -> io::Result<()> {
         if self.thread == this_thread() {
             return Ok(());
         }
@@ -126,10 +141,9 @@ impl Uring {
         self.thread = this_thread();
         self.unarmed.clear();
         self.large_sends = 0;
-        let now = self.now();
-        for lost in std::mem::take(&mut self.connections).into_iter().flatten() {
-            engine.handle_closed(lost.conn, "the client has moved to another thread", now);
-        }
+        // What went wrong with the old ring says nothing of the new one.
+        self.failure = None;
+        self.lost.extend(self.connections.drain(..).flatten().map(|lost| lost.conn));
         Ok(())
     }
 
@@ -273,7 +287,7 @@ impl Transport for Uring {
         if self.ring.fresh_sends() == 0 && (self.alarm.is_none() || !self.ring.has_unsubmitted()) {
             return;
         }
-        if let Err(error) = self.ring.enter(0, None, None) {
+        if let Err(error) = self.move_to_this_thread().and_then(|()| self.ring.enter(0, None, None)) {
             self.failure = Some(error);
         }
     }
@@ -284,10 +298,12 @@ impl Transport for Uring {
 
     fn arm(&mut self, deadline: Option<Timestamp>, work_left: bool) {
         let now = self.now();
+        let moved = self.move_to_this_thread();
+        let work_left = work_left || !self.lost.is_empty();
         let Some(alarm) = &mut self.alarm else { return };
         // Receives that were left to the next wait when nobody watched yet.
         let work_left = work_left || !self.unarmed.is_empty();
-        if let Err(error) = alarm.set(&mut self.ring, deadline, work_left, now) {
+        if let Err(error) = moved.and_then(|()| alarm.set(&mut self.ring, deadline, work_left, now)) {
             self.failure = Some(error);
         }
     }
@@ -299,6 +315,7 @@ impl Transport for Uring {
 
 impl Pollable for Uring {
     fn make_pollable(&mut self) -> io::Result<()> {
+        self.move_to_this_thread()?;
         if self.alarm.is_none() {
             self.alarm = Some(Alarm::new(&mut self.ring)?);
         }
@@ -328,3 +345,6 @@ fn this_thread() -> u64 {
     }
     NUMBER.with(|number| *number)
 }
+
+#[cfg(test)]
+mod tests;

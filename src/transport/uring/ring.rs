@@ -9,20 +9,22 @@
 //!    (and, for several pieces, their list in `message`), the buffer of the receive in `room`.
 //! 2. A lane is removed, and its socket closed, only when nothing of it is under way: a descriptor's number is not given to another socket
 //!    while a request that names it waits in the queue, and a completion always finds its lane.
-//! 3. `under_way` counts what was pushed and has not completed. The ring is dropped when it is zero, or when the kernel has been seen to
-//!    have let go of the ring (see [`Ring::abandon`]).
+//! 3. `under_way` counts what was pushed and has not completed. The memory of lanes is freed when it is zero, or when the kernel has been
+//!    seen to have let go of the ring (see [`Ring::abandon`]), or never.
 //!
 //! This module knows requests and completions. It refuses to know connections, the engine, and when to wait for what.
 #![allow(unsafe_code, reason = "io_uring is told addresses, and believes them; see the invariants above")]
 
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{Ordering, fence};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::Socket;
 
@@ -31,8 +33,11 @@ use crate::engine::RecvBuf;
 
 /// Requests that fit into the queue between two enters: a send and a receive for each of 512 nodes.
 const ENTRIES: u32 = 1024;
+/// How long a ring that is abandoned is waited for; the kernel takes milliseconds.
+const GONE_MAX: Duration = Duration::from_secs(2);
 /// Longer than anybody waits; waking then is harmless.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
+
 /// `IORING_ENTER_GETEVENTS`.
 const GET_EVENTS: u32 = 1;
 
@@ -53,6 +58,8 @@ pub(super) struct Ring {
     has_min_wait: bool,
     lanes: Slab<Lane>,
     under_way: usize,
+    /// The process whose ring it is.
+    process: u32,
     /// Sends that were pushed since the last enter.
     fresh_sends: usize,
     /// What the timer's request points to.
@@ -102,6 +109,7 @@ impl Ring {
             gone,
             lanes: Slab::new(),
             under_way: 0,
+            process: std::process::id(),
             fresh_sends: 0,
             timer: Box::default(),
             enters: 0,
@@ -117,7 +125,7 @@ impl Ring {
         self.uring.as_mut().expect("taken by `drop` only")
     }
 
-    /// The descriptor that is readable while there are completions.
+    /// The descriptor that is readable while there are completions in the queue.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         let fd = self.uring.as_ref().expect("taken by `drop` only").as_raw_fd();
         // SAFETY: the ring owns the descriptor, and lives as long as the borrow.
@@ -125,8 +133,8 @@ impl Ring {
     }
 
     /// Takes a socket; completions carry `tag`. The answer is its lane.
-    pub(super) fn open(&mut self, socket: Socket, tag: u64) -> usize {
-        self.lanes.insert(Lane::new(socket, tag))
+    pub(super) fn open(&mut self, socket: Socket, tag: u64, sends_whole: bool) -> usize {
+        self.lanes.insert(Lane::new(socket, tag, sends_whole))
     }
 
     /// Ends a lane: nobody hears of it any more. Its socket is closed when its requests have ended, for which it is shut down.
@@ -167,7 +175,8 @@ impl Ring {
         let entry = row.send_request().user_data(user_data(lane, SEND));
         self.fresh_sends += 1;
         // SAFETY: the lane keeps the pieces and their list until `SEND` completes: `pieces()` gives them to nobody while `sending`.
-        unsafe { self.push(&entry) }
+        let pushed = unsafe { self.push(&entry) };
+        self.unless_refused(pushed, lane, |row| row.sending = false)
     }
 
     /// Receives into this buffer, which must have room.
@@ -177,7 +186,8 @@ impl Ring {
         };
         let entry = row.receive_request(room).user_data(user_data(lane, RECEIVE));
         // SAFETY: the lane keeps the buffer until `RECEIVE` completes; the buffer's memory is on the heap and stays when its owner moves.
-        unsafe { self.push(&entry) }
+        let pushed = unsafe { self.push(&entry) };
+        self.unless_refused(pushed, lane, |row| row.room = None)
     }
 
     /// Tells when the socket becomes writable, which ends a connect.
@@ -188,7 +198,16 @@ impl Ring {
             .build()
             .user_data(user_data(lane, WATCH));
         // SAFETY: the request names no memory.
-        unsafe { self.push(&entry) }
+        let pushed = unsafe { self.push(&entry) };
+        self.unless_refused(pushed, lane, |row| row.watching = false)
+    }
+
+    /// What was refused is not under way: its lane could never be removed.
+    fn unless_refused(&mut self, pushed: io::Result<()>, lane: usize, undo: fn(&mut Lane)) -> io::Result<()> {
+        if pushed.is_err() {
+            self.lanes.get_mut(lane).map(undo);
+        }
+        pushed
     }
 
     /// Sets the timer, which must be still, or moves it.
@@ -206,7 +225,7 @@ impl Ring {
     }
 
     /// Completes at once.
-    fn nothing(&mut self) -> io::Result<()> {
+    pub(super) fn nothing(&mut self) -> io::Result<()> {
         let entry = opcode::Nop::new().build().user_data(user_data(0, NOTHING));
         // SAFETY: the request names no memory.
         unsafe { self.push(&entry) }
@@ -234,6 +253,8 @@ impl Ring {
         self.ready() > 0 || self.has_task_work()
     }
 
+    /// A request that is refused was not queued: the kernel never hears of its memory.
+    ///
     /// # Safety
     /// The memory that the request names must stay valid, and be left alone, until its completion.
     unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
@@ -375,7 +396,7 @@ impl Ring {
                 row.sending = false;
                 let mut failure = row.take_sent(result).err();
                 let mut untaken = row.pieces.iter().map(Bytes::len).sum();
-                // A signal came between.
+                // A signal came between, or the socket was full.
                 if untaken > 0 && failure.is_none() && !row.closing {
                     match self.send(lane) {
                         Ok(()) => return None,
@@ -415,8 +436,9 @@ impl Ring {
         let unsubmitted = uring.submission().len();
         let cancelled = uring.submitter().register_sync_cancel(None, types::CancelBuilder::any());
         if let Err(error) = cancelled
-            && error.raw_os_error() == Some(libc::EEXIST)
+            && !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR))
         {
+            // Another thread's, or forbidden meanwhile: a timer would be waited for.
             return Err(error);
         }
         for (_, lane) in &self.lanes {
@@ -435,23 +457,37 @@ impl Ring {
         Ok(())
     }
 
-    /// Lets go of a ring that belongs to another thread, and waits until the kernel has done so too.
-    fn abandon(&mut self) {
+    /// Lets go of a ring that this thread may not enter, and waits until the kernel has done so too. Answers whether it has.
+    fn abandon(&mut self) -> bool {
         drop(self.uring.take());
+        let began = Instant::now();
         // The end of the pipe comes when the kernel frees the ring's table, after the last request; there is nothing to read before.
-        while let Err(error) = self.gone.read(&mut [0]) {
-            if error.kind() != io::ErrorKind::Interrupted {
-                // Nothing is known of the requests then, and their memory is about to be freed.
-                std::process::abort();
+        let Ok(mut poll) = Poll::new() else { return false };
+        let mut source = SourceFd(&self.gone.as_raw_fd());
+        if poll.registry().register(&mut source, Token(0), Interest::READABLE).is_err() {
+            return false;
+        }
+        let mut events = Events::with_capacity(1);
+        while events.is_empty() {
+            let left = GONE_MAX.saturating_sub(began.elapsed());
+            let polled = poll.poll(&mut events, Some(left));
+            if polled.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) || left.is_zero() {
+                break;
             }
         }
+        !events.is_empty()
     }
 }
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        if self.drain().is_err() {
-            self.abandon();
+        // A copy of the process has a copy of the memory, which the kernel does not know; the requests are those of the original.
+        if self.process != std::process::id() || self.drain().is_ok() || self.abandon() {
+            return;
+        }
+        // Somebody else holds the ring, a copy of the process most likely. What the kernel may touch is never freed.
+        for lane in self.lanes.drain() {
+            lane.leak();
         }
     }
 }

@@ -23,7 +23,7 @@ fn two_lanes(has_min_wait: bool) -> (Ring, Vec<UnixStream>) {
     ring.has_min_wait = has_min_wait;
     let peers = (0..2).map(|tag| {
         let (ours, peer) = UnixStream::pair().expect("sockets");
-        let lane = ring.open(Socket::from(std::os::fd::OwnedFd::from(ours)), tag);
+        let lane = ring.open(Socket::from(std::os::fd::OwnedFd::from(ours)), tag, true);
         ring.receive(lane, room()).expect("room for a request");
         peer
     });
@@ -126,4 +126,17 @@ fn more_requests_than_the_queue_holds_are_all_made() {
         ring.enter(0, None, None).expect("enter");
     }
     assert_eq!((rung, ring.under_way()), (3 * ENTRIES, 0));
+}
+
+#[test]
+fn a_ring_that_another_thread_drops_is_gone_when_its_memory_is_freed() {
+    let (mut ring, peers) = two_lanes(false);
+    ring.enter(0, None, None).expect("enter");
+    let mut gone = ring.gone.try_clone().expect("a descriptor");
+    rustix::io::ioctl_fionbio(&gone, true).expect("an option");
+    let blocks = std::io::Read::read(&mut gone, &mut [0]).expect_err("requests are under way");
+    assert_eq!(blocks.kind(), io::ErrorKind::WouldBlock);
+    thread::spawn(move || drop(ring)).join().expect("no panic");
+    assert_eq!(std::io::Read::read(&mut gone, &mut [0]).expect("the end"), 0);
+    drop(peers);
 }
