@@ -81,6 +81,9 @@ pub enum RetryUnknown {
 }
 
 /// What moves the bytes between the client and the sockets.
+///
+/// io_uring pays for pipelines over several nodes; single commands, streams and large replies cost less over mio, and so does a client that moves
+/// between threads: over io_uring each move means new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transport {
     /// Nonblocking sockets and readiness (epoll on Linux): everywhere.
