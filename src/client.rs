@@ -12,7 +12,7 @@ use crate::config::{Config, FlushPolicy};
 use crate::engine::{
     Action, BatchId, BatchOptions, Completion, Engine, Event, NodeInfo, Stats, Timestamp, Token,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::pipeline::Pipeline;
 use crate::resp::from_reply::FromReply;
 use crate::transport::{Need, Net, Pollable, Transport, TransportStats};
@@ -33,7 +33,8 @@ impl Default for Budget {
 
 /// A client of one cluster. One thread, no runtime: it works while you call it, and only then.
 ///
-/// It is `Send` and not meant to be shared: for more than one core, use one client per thread.
+/// It is `Send` and not meant to be shared: for more than one core, use one client per thread. Over io_uring a client that is used on another
+/// thread, or in a copy of the process, loses its connections and what is in flight on them, and connects anew.
 pub struct Client<T: Transport = Net> {
     pub(crate) engine: Engine,
     pub(crate) transport: T,
@@ -154,11 +155,16 @@ impl<T: Transport> Client<T> {
     pub(crate) fn wait_for(&mut self, batch: BatchId) -> Result<()> {
         self.pump();
         while !self.engine.is_complete(batch) {
-            self.step(None, self.need())?;
+            self.step(None, self.need()).map_err(|error| self.in_doubt(batch, error))?;
         }
         // Results of the event-driven use may have arrived on the way.
         self.leave(self.engine.has_completions());
         Ok(())
+    }
+
+    /// Where waiting fails, what was handed to the transport may run all the same.
+    fn in_doubt(&self, batch: BatchId, error: Error) -> Error {
+        if self.engine.has_begun(batch) { Error::new(error.kind().clone(), Outcome::Unknown) } else { error }
     }
 
     /// What waiting for a batch is waiting for: all that is owed, unless somebody else's replies are among it, or their times are recorded.
@@ -288,7 +294,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// Does what can be done without waiting; answers how much that was. Call it until it answers 0, then wait for the descriptor or
-    /// [`Client::next_deadline`].
+    /// [`Client::next_deadline`]. (The first one on another thread, over io_uring, waits until the kernel has let go of what was left behind.)
     ///
     /// # Errors
     /// `Io` where polling itself is impossible.
@@ -321,7 +327,13 @@ impl<T: Transport> Client<T> {
         // Results that wait to be taken are something that has happened.
         let timeout = if self.engine.has_completions() { Some(Duration::ZERO) } else { timeout };
         let limit = timeout.map(|timeout| self.transport.now().after(timeout));
-        let happened = self.step(limit, Need::First)?;
+        // A transport may come back for what is nobody's news, such as the end of a send.
+        let happened = loop {
+            let happened = self.step(limit, Need::First)?;
+            if happened > 0 || limit.is_some_and(|limit| self.transport.now() >= limit) {
+                break happened;
+            }
+        };
         self.leave(false);
         Ok(happened)
     }
@@ -382,7 +394,7 @@ impl<T: Transport> Client<T> {
         self.engine.stats()
     }
 
-    /// System calls of the transport so far.
+    /// What the transport has done so far: system calls, or requests and the system calls that they travelled with.
     pub fn transport_stats(&self) -> TransportStats {
         self.transport.stats()
     }

@@ -362,3 +362,49 @@ fn a_command_is_not_given_up_early_for_what_the_host_did_before_it() {
     }
     assert!(submitted.elapsed() >= Duration::from_millis(60), "{:?}", submitted.elapsed());
 }
+
+#[test]
+fn every_flush_leaves_by_itself_also_without_a_turn_in_between() {
+    let cluster = cluster();
+    for policy in [FlushPolicy::Explicit, FlushPolicy::EachCommand] {
+        let mut client = connect(&cluster, |config| {
+            config.flush_policy = policy;
+            config.refresh_interval_ms = 0;
+        });
+        warm_up(&mut client);
+        let before = processed(&cluster);
+        for n in 0..10 {
+            client.submit(cmd("INCR").key("one node"), n).expect("room");
+            client.flush();
+        }
+        let began = Instant::now();
+        while processed(&cluster) - before < 10 && began.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(processed(&cluster) - before, 10, "{policy:?}: nobody turned");
+        assert_eq!(collect(&mut client, 10).len(), 10, "{policy:?}: their results were not lost");
+    }
+}
+
+#[test]
+fn a_wait_that_answers_0_has_waited_for_its_whole_time() {
+    let cluster = cluster();
+    for policy in [FlushPolicy::Explicit, FlushPolicy::EachTurn] {
+        let mut client = connect(&cluster, |config| {
+            config.flush_policy = policy;
+            config.refresh_interval_ms = 0;
+        });
+        warm_up(&mut client);
+        while client.turn(Budget::default()).expect("turn") > 0 {}
+        (0..3).for_each(|node| cluster.set_delay_ms(node, 60));
+        client.submit(cmd("GET").key("k"), 1).expect("room");
+        if policy == FlushPolicy::Explicit {
+            client.flush();
+        }
+        let began = Instant::now();
+        assert!(client.wait(Some(Duration::from_secs(5))).expect("wait") > 0, "{policy:?}");
+        assert!(began.elapsed() >= Duration::from_millis(50), "{policy:?}: the end of a send is no news");
+        assert!(client.next_completion().is_some(), "{policy:?}");
+        (0..3).for_each(|node| cluster.set_delay_ms(node, 0));
+    }
+}

@@ -175,6 +175,28 @@ fn results_are_honest_when_the_client_moves_with_commands_in_flight() {
 }
 
 #[test]
+fn what_a_move_has_cost_is_told_at_once_and_counters_go_on() {
+    let Some(_alone) = alone() else { return };
+    let cluster = start();
+    let mut client = connect(&cluster, |config| config.command_timeout_ms = 60_000);
+    warm_up(&mut client);
+    (0..NODES).for_each(|node| cluster.freeze(node));
+    client.submit(cmd("INCR").key("k"), 1).expect("room");
+    client.flush();
+    let enters = client.transport_stats().enters;
+    let (outcome, enters_after, took) = elsewhere(move || {
+        let began = Instant::now();
+        client.wait(Some(Duration::from_secs(30))).expect("wait");
+        let outcome = client.next_completion().map(|done| done.result.expect_err("it was lost").outcome());
+        (outcome, client.transport_stats().enters, began.elapsed())
+    });
+    assert_eq!(outcome, Some(Outcome::Unknown));
+    assert!(enters_after >= enters, "{enters_after} after {enters}");
+    assert!(took < Duration::from_secs(10), "{took:?}: a result was there and the client slept");
+    (0..NODES).for_each(|node| cluster.thaw(node));
+}
+
+#[test]
 fn a_client_is_dropped_by_another_thread_while_its_maker_lives_blocked() {
     let Some(_alone) = alone() else { return };
     let cluster = start();

@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use panpipe::command::Route;
+use panpipe::config::Endpoint;
 use panpipe::config::{Config, Fanout};
+use panpipe::engine::{ConnId, Engine, Timestamp};
 use panpipe::prelude::*;
 use panpipe::slot::slot_of;
 use panpipe::testkit::{ClusterDown, Memory, ModelConfig, PreferredEndpoint};
-use panpipe::transport::Transport;
+use panpipe::transport::{Need, Transport, TransportStats};
 use panpipe::{Client, ErrorKind, Outcome};
 
 fn connect(config: ModelConfig) -> Client<Memory> {
@@ -258,4 +260,56 @@ fn commands_without_keys_go_where_they_are_sent() {
     assert!((1..100).contains(&one));
     let pongs = client.ping_all().expect("ping");
     assert_eq!(pongs.len(), 6, "replicas too");
+}
+
+/// A transport that cannot wait any more once it is told so; what was handed to it arrives all the same.
+struct Failing {
+    memory: Memory,
+    fails: bool,
+}
+
+impl Transport for Failing {
+    fn now(&self) -> Timestamp {
+        self.memory.now()
+    }
+
+    fn connect(&mut self, conn: ConnId, endpoint: &Endpoint, engine: &mut Engine) {
+        self.memory.connect(conn, endpoint, engine)
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.memory.close(conn)
+    }
+
+    fn submit(&mut self, conn: ConnId, engine: &mut Engine) {
+        self.memory.submit(conn, engine)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, need: Need, engine: &mut Engine) -> std::io::Result<usize> {
+        if self.fails {
+            Err(std::io::Error::other("no more"))
+        } else {
+            self.memory.wait(timeout, need, engine)
+        }
+    }
+
+    fn stats(&self) -> TransportStats {
+        self.memory.stats()
+    }
+}
+
+#[test]
+fn a_wait_that_fails_does_not_say_that_nothing_ran() {
+    let memory = Memory::new(ModelConfig::default());
+    let config = memory.client_config();
+    let mut client = Client::with_transport(config, Failing { memory, fails: false }).expect("connect");
+    client.set("k", "warm").expect("set");
+    client.transport_mut().fails = true;
+    let error = client.set("k", "sent").expect_err("it cannot wait");
+    assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error:?}");
+    assert_eq!(error.outcome(), Outcome::Unknown, "it was handed over");
+    let mut pipe = client.pipeline();
+    pipe.set("k", "sent too");
+    let Err(error) = pipe.flush() else { panic!("it cannot wait") };
+    assert_eq!(error.outcome(), Outcome::Unknown);
 }

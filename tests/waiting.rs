@@ -169,3 +169,26 @@ fn a_wait_for_news_is_not_ended_by_what_a_flush_has_read() {
     assert_eq!(client.wait(Some(Duration::from_millis(40))).expect("wait"), 0);
     assert!(began.elapsed() >= Duration::from_millis(40));
 }
+
+#[test]
+fn a_busy_wait_for_a_slow_node_holds_no_redirect_back() {
+    let (cluster, client) = start();
+    drop(client);
+    let mut config = Config::from_url(&cluster.url()).expect("url");
+    config.refresh_interval_ms = 0;
+    config.spin_us = 400_000;
+    let mut client = transport::connect_with(config).expect("connect");
+    let (moved, stuck) = (key_of(&cluster, 0, 0), key_of(&cluster, 1, 0));
+    client.set(&moved, "warm").expect("set");
+    client.set(&stuck, "warm").expect("set");
+    client.set(key_of(&cluster, 2, 0), "warm").expect("set");
+    cluster.freeze(1);
+    cluster.with(|model| model.move_slot(slot_of(moved.as_bytes()), 2));
+    let mut pipe = client.pipeline();
+    pipe.deadline_ms(200);
+    let (followed, silent) = (pipe.set(&moved, "there"), pipe.set(&stuck, "nowhere"));
+    let replies = pipe.flush().expect("flush");
+    replies.get(followed).expect("followed while the other node was silent");
+    replies.get(silent).expect_err("nobody answers");
+    cluster.thaw(1);
+}

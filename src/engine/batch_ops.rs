@@ -82,7 +82,8 @@ impl Engine {
         };
         let slot = op.slot;
         if let Some(batch) = op.batch {
-            let outcome = if self.has_begun(batch) { Outcome::Unknown } else { Outcome::NotExecuted };
+            let outcome =
+                if self.has_begun(BatchId(batch)) { Outcome::Unknown } else { Outcome::NotExecuted };
             self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, outcome));
             self.stream.close(token.row);
             self.abandon(BatchId(batch));
@@ -104,7 +105,7 @@ impl Engine {
     }
 
     /// Whether any part of a batch has been answered, or has been begun to be sent.
-    fn has_begun(&self, id: u32) -> bool {
+    pub(crate) fn has_begun(&self, BatchId(id): BatchId) -> bool {
         let parts_left = self.batches.row(id).is_some_and(|batch| batch.unanswered == batch.leaves());
         let begun = |link: &Link| {
             let mut at = link.queue.acked();

@@ -4,7 +4,8 @@
 //! needed. Small frames are copied out of it; large ones are split off uncopied, and the buffer makes itself a new one.
 //!
 //! A connection keeps its buffer while an unfinished frame is in it. Otherwise the buffer serves the next connection that reads: a
-//! thousand idle connections hold none, and a turn over all of them stays in the same few pages.
+//! thousand idle connections hold none, and a turn over all of them stays in the same few pages. A transport that receives ahead of the
+//! bytes (io_uring) holds one for each connection, of which only the pages that were used are memory.
 //!
 //! Invariant: `start <= end <= buf.len()`; received and unread bytes are `start..end`.
 

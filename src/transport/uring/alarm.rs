@@ -25,12 +25,14 @@ pub(super) struct Alarm {
     timer: Option<Timestamp>,
     /// We have rung it ourselves.
     rung: bool,
+    /// The kernel keeps still, since the last `hush`.
+    muted: bool,
 }
 
 impl Alarm {
     pub(super) fn new(ring: &mut Ring) -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        let mut alarm = Alarm { bell: bell.into(), timer: None, rung: false };
+        let mut alarm = Alarm { bell: bell.into(), timer: None, rung: false, muted: false };
         alarm.attach(ring)?;
         Ok(alarm)
     }
@@ -53,8 +55,10 @@ impl Alarm {
     /// The client is at work.
     pub(super) fn hush(&mut self, ring: &mut Ring) -> io::Result<()> {
         ring.mute(true);
-        // The kernel rings only for what can be seen.
-        if !std::mem::take(&mut self.rung) && !ring.has_news() {
+        // The kernel may have looked before it was told to keep still, and ring later, when its news have been taken already: so what has rung
+        // is taken at the first look after the client was away, whether there are news or not.
+        let was_away = !std::mem::replace(&mut self.muted, true);
+        if !std::mem::take(&mut self.rung) && !was_away {
             return Ok(());
         }
         match self.bell.read(&mut [0; 8]) {
@@ -78,6 +82,7 @@ impl Alarm {
             self.timer = Some(wanted);
         }
         ring.mute(false);
+        self.muted = false;
         // What has come before may not have rung.
         if (work_left || ring.has_news()) && !self.rung {
             self.rung = true;

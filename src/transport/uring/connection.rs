@@ -92,6 +92,8 @@ impl Uring {
             Ok(()) => {
                 if let Some(found) = self.connection(conn) {
                     found.connecting = None;
+                    found.counted = false;
+                    found.missed = 0;
                 }
                 self.unarmed.push(conn);
                 return engine.handle_connected(conn, now);
@@ -127,6 +129,7 @@ impl Uring {
         self.stats.writes += 1;
         engine.handle_sent(conn, offered, now);
         if let Err(error) = self.ring.send(lane) {
+            engine.handle_unsent(conn, offered);
             self.fail(conn, &error.to_string(), engine, now);
         }
     }

@@ -24,11 +24,12 @@
 //!
 //! # One thread
 //!
-//! The kernel lets only one thread use a ring made for a single issuer. A client may move to another thread; this transport then makes
-//! itself a new ring, and what was connected through the old one is lost and dialled again.
+//! The kernel lets only one thread use a ring made for a single issuer. A client may move to another thread, or find itself in a copy of the
+//! process; this transport then makes itself a new ring, and what was connected through the old one is lost and dialled again.
 
 mod alarm;
 mod connection;
+mod home;
 mod lane;
 mod refusal;
 mod ring;
@@ -36,7 +37,6 @@ mod ring;
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, Endpoint, Resolver, TcpOptions};
@@ -46,6 +46,7 @@ use crate::transport::{Need, Pollable, Transport, TransportStats};
 
 use self::alarm::Alarm;
 use self::connection::Connection;
+use self::home::Home;
 pub use self::refusal::Refused;
 use self::ring::Ring;
 
@@ -71,9 +72,11 @@ pub struct Uring {
     resolver: Option<Resolver>,
     spin: Duration,
     stats: TransportStats,
-    /// The thread that may use the ring.
-    thread: u64,
+    /// Where the ring may be used.
+    home: Home,
     alarm: Option<Alarm>,
+    /// News that were told to the engine ahead of the next wait.
+    early: usize,
     /// What `launch` could not tell.
     failure: Option<io::Error>,
 }
@@ -84,6 +87,7 @@ impl Uring {
     /// # Errors
     /// Where the system refuses a ring; the message names the cause and what to do.
     pub fn new(config: &Config) -> Result<Self, Refused> {
+        Home::watch_for_copies();
         Ok(Uring {
             ring: Ring::new().map_err(Refused::new)?,
             connections: Vec::new(),
@@ -95,8 +99,9 @@ impl Uring {
             resolver: config.resolver.clone(),
             spin: Duration::from_micros(u64::from(config.spin_us)),
             stats: TransportStats::default(),
-            thread: this_thread(),
+            home: Home::here(),
             alarm: None,
+            early: 0,
             failure: None,
         })
     }
@@ -121,6 +126,7 @@ impl Uring {
         if !self.lost.is_empty() {
             let now = self.now();
             for lost in std::mem::take(&mut self.lost) {
+                self.early += 1;
                 engine.handle_closed(lost, "the client has moved to another thread", now);
             }
         }
@@ -129,16 +135,21 @@ impl Uring {
 
     /// Makes a new ring where the client has moved to another thread.
     fn move_to_this_thread(&mut self) -> io::Result<()> {
-        if self.thread == this_thread() {
+        let here = Home::here();
+        if self.home == here {
             return Ok(());
         }
         let mut ring = Ring::new()?;
-        if let Some(alarm) = &mut self.alarm {
-            alarm.attach(&mut ring)?;
+        ring.enters += self.ring.enters;
+        match &mut self.alarm {
+            Some(alarm) if self.home.is_of_same_process(here) => alarm.attach(&mut ring)?,
+            // What a copy reads from the bell, the original would not hear.
+            Some(alarm) => *alarm = Alarm::new(&mut ring)?,
+            None => {}
         }
         // The old one lets go of everything here.
         self.ring = ring;
-        self.thread = this_thread();
+        self.home = here;
         self.unarmed.clear();
         self.large_sends = 0;
         // What went wrong with the old ring says nothing of the new one.
@@ -155,6 +166,7 @@ impl Uring {
             self.stats.reads += 1;
             if let Err(error) = self.ring.receive(lane, room) {
                 let now = self.now();
+                self.early += 1;
                 self.fail(conn, &error.to_string(), engine, now);
             }
         }
@@ -195,7 +207,8 @@ impl Uring {
             self.ring.enter(0, None, None)?;
             let (began, mut spent) = (Instant::now(), Duration::ZERO);
             let spin = timeout.map_or(self.spin, |timeout| timeout.min(self.spin));
-            while self.ring.ready() < wanted && spent < spin {
+            // As patient as asleep: what has come is not held up by what has not.
+            while self.ring.ready() < wanted && spent < spin && (spent < PATIENCE || self.ring.ready() == 0) {
                 // The kernel has completions, and wants this thread to come for them.
                 if self.ring.has_task_work() {
                     self.ring.enter(0, None, None)?;
@@ -203,7 +216,7 @@ impl Uring {
                 std::hint::spin_loop();
                 spent = began.elapsed();
             }
-            if self.ring.ready() >= wanted {
+            if self.ring.ready() >= wanted || (spent >= PATIENCE && self.ring.ready() > 0) {
                 return Ok(());
             }
             timeout = timeout.map(|timeout| timeout.saturating_sub(spent));
@@ -219,6 +232,16 @@ impl Uring {
         // Nothing is held up by a wait for one completion more.
         let patience = Some(PATIENCE).filter(|_| wanted > self.ring.ready() + 1);
         self.ring.enter(wanted, timeout, patience)
+    }
+
+    /// Takes those completions that are there: what these set off is for the next time. Answers how many are news.
+    fn take_completions(&mut self, engine: &mut Engine, now: Timestamp) -> usize {
+        let mut happened = 0;
+        for _ in 0..self.ring.ready() {
+            let Some(completion) = self.ring.next_completion() else { break };
+            happened += usize::from(self.on_completion(completion, engine, now));
+        }
+        happened
     }
 
     /// Those that the wait counted on and that did not come.
@@ -261,6 +284,11 @@ impl Transport for Uring {
             return;
         }
         let now = self.now();
+        // The send that is in the way has nearly always ended; no wait may come for a while, and these bytes are to leave now.
+        let lane = self.connection(conn).map(|found| found.lane);
+        if lane.is_some_and(|lane| self.ring.is_sending(lane)) {
+            self.early += self.take_completions(engine, now);
+        }
         self.push(conn, engine, now);
     }
 
@@ -273,15 +301,11 @@ impl Transport for Uring {
             alarm.hush(&mut self.ring)?;
         }
         self.arm_receives(engine);
+        let timeout = if self.early > 0 { Some(Duration::ZERO) } else { timeout };
         let wanted = self.wanted(need, engine);
         self.enter(wanted, timeout)?;
         let now = self.now();
-        let mut happened = 0;
-        // Only those that are there: what these set off is for the next wait.
-        for _ in 0..self.ring.ready() {
-            let Some(completion) = self.ring.next_completion() else { break };
-            happened += usize::from(self.on_completion(completion, engine, now));
-        }
+        let happened = std::mem::take(&mut self.early) + self.take_completions(engine, now);
         if need == Need::All {
             self.note_missed();
         }
@@ -312,7 +336,7 @@ impl Transport for Uring {
         let work_left = work_left || !self.lost.is_empty();
         let Some(alarm) = &mut self.alarm else { return };
         // Receives that were left to the next wait when nobody watched yet.
-        let work_left = work_left || !self.unarmed.is_empty();
+        let work_left = work_left || !self.unarmed.is_empty() || self.early > 0;
         if let Err(error) = moved.and_then(|()| alarm.set(&mut self.ring, deadline, work_left, now)) {
             self.failure = Some(error);
         }
@@ -345,15 +369,6 @@ impl fmt::Debug for Uring {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
-}
-
-/// A number that no other thread of the process has or had.
-fn this_thread() -> u64 {
-    static THREADS: AtomicU64 = AtomicU64::new(0);
-    thread_local! {
-        static NUMBER: u64 = THREADS.fetch_add(1, Ordering::Relaxed);
-    }
-    NUMBER.with(|number| *number)
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use slab::Slab;
 use socket2::Socket;
 
@@ -173,9 +173,10 @@ impl Ring {
         };
         row.sending = true;
         let entry = row.send_request().user_data(user_data(lane, SEND));
-        self.fresh_sends += 1;
         // SAFETY: the lane keeps the pieces and their list until `SEND` completes: `pieces()` gives them to nobody while `sending`.
         let pushed = unsafe { self.push(&entry) };
+        // Counted last: where the queue was full, an enter has taken those that were fresh before.
+        self.fresh_sends += usize::from(pushed.is_ok());
         self.unless_refused(pushed, lane, |row| row.sending = false)
     }
 
@@ -303,7 +304,6 @@ impl Ring {
         timeout: Option<Duration>,
         patience: Option<Duration>,
     ) -> io::Result<()> {
-        self.fresh_sends = 0;
         let Some(patience) =
             patience.filter(|patience| wanted > 1 && timeout.is_none_or(|most| most > *patience))
         else {
@@ -335,7 +335,7 @@ impl Ring {
         if let Some(patience) = patience {
             args = args.min_wait_usec(u32::try_from(patience.as_micros()).unwrap_or(u32::MAX));
         }
-        let uring = self.uring();
+        let uring = self.uring.as_mut().expect("taken by `drop` only");
         let entered = if time.is_some() || patience.is_some() {
             uring.submitter().submit_with_args(wanted, &args)
         } else if wanted == 0 {
@@ -346,6 +346,9 @@ impl Ring {
         } else {
             uring.submit_and_wait(wanted)
         };
+        if uring.submission().is_empty() {
+            self.fresh_sends = 0;
+        }
         match entered {
             Ok(_) => Ok(()),
             Err(error) => match error.raw_os_error() {
@@ -462,20 +465,13 @@ impl Ring {
         drop(self.uring.take());
         let began = Instant::now();
         // The end of the pipe comes when the kernel frees the ring's table, after the last request; there is nothing to read before.
-        let Ok(mut poll) = Poll::new() else { return false };
-        let mut source = SourceFd(&self.gone.as_raw_fd());
-        if poll.registry().register(&mut source, Token(0), Interest::READABLE).is_err() {
-            return false;
-        }
-        let mut events = Events::with_capacity(1);
-        while events.is_empty() {
-            let left = GONE_MAX.saturating_sub(began.elapsed());
-            let polled = poll.poll(&mut events, Some(left));
-            if polled.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) || left.is_zero() {
-                break;
+        loop {
+            let left = Timespec::try_from(GONE_MAX.saturating_sub(began.elapsed())).unwrap_or_default();
+            match poll(&mut [PollFd::new(&self.gone, PollFlags::IN)], Some(&left)) {
+                Err(Errno::INTR) => {}
+                ended => return ended.is_ok_and(|ended| ended > 0),
             }
         }
-        !events.is_empty()
     }
 }
 

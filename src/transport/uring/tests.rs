@@ -237,3 +237,41 @@ fn a_filter_is_named_with_what_to_do() {
         println!("{calls:?} {error}: {said}");
     }
 }
+
+#[test]
+fn a_bell_that_was_rung_late_is_silenced_by_the_next_turn() {
+    let mut ring = Ring::new().expect("the system has io_uring");
+    let mut alarm = super::alarm::Alarm::new(&mut ring).expect("a descriptor");
+    let now = crate::engine::Timestamp::ZERO;
+    alarm.set(&mut ring, None, false, now).expect("set");
+    // The kernel had looked at the flag before `hush` muted it, and rings now, after its news were taken.
+    let mut bell = std::fs::File::from(alarm.descriptor().try_clone_to_owned().expect("a copy"));
+    std::io::Write::write_all(&mut bell, &1_u64.to_ne_bytes()).expect("rung");
+    alarm.hush(&mut ring).expect("hush");
+    alarm.set(&mut ring, None, false, now).expect("set");
+    std::io::Read::read(&mut bell, &mut [0; 8]).expect_err("readable for ever, with nothing to do");
+}
+
+#[cfg(feature = "testkit")]
+#[test]
+fn a_copy_of_the_process_uses_its_client_and_does_the_original_no_harm() {
+    use crate::prelude::*;
+    let cluster = crate::testkit::EmbeddedCluster::builder().primaries(1).start().expect("sockets");
+    let mut config = Config::from_url(&cluster.url()).expect("url");
+    config.transport = Transport::Uring;
+    let mut client = Client::connect_with(config).expect("connect");
+    let _watched = client.as_fd().expect("a descriptor");
+    client.set("k", "original").expect("set");
+    let child = copy(|| {
+        for n in 0..3 {
+            // What fails in a copy shows in what the original finds.
+            let _result = client.set("k", format!("copy {n}"));
+        }
+    });
+    assert!(has_ended(child, Duration::from_secs(10)), "the copy hangs");
+    assert_eq!(client.get("k").expect("the original's").as_deref(), Some(b"copy 2".as_slice()));
+    for n in 0..3 {
+        client.set("k", n).expect("the original's connection is what it was");
+    }
+    assert_eq!(client.stats().total.disconnects, 0);
+}

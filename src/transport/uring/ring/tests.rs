@@ -140,3 +140,15 @@ fn a_ring_that_another_thread_drops_is_gone_when_its_memory_is_freed() {
     assert_eq!(std::io::Read::read(&mut gone, &mut [0]).expect("the end"), 0);
     drop(peers);
 }
+
+#[test]
+fn a_send_that_made_room_for_itself_is_counted() {
+    let (mut ring, _peers) = two_lanes(true);
+    while ring.uring().submission().len() < ENTRIES as usize {
+        ring.nothing().expect("room");
+    }
+    ring.pieces(0).expect("free").push("bytes".into());
+    ring.send(0).expect("room");
+    assert!(ring.has_unsubmitted());
+    assert_eq!(ring.fresh_sends(), 1, "it would not leave with `launch`");
+}
