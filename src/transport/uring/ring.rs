@@ -1,6 +1,6 @@
 //! The ring, and everything that the kernel may touch while a request is under way.
 //!
-//! All `unsafe` of this transport is here and in [`lane`](super::lane), behind an interface that is safe: what a request needs is given to the ring by value, and comes
+//! All `unsafe` that moves bytes is here and in [`lane`](super::lane), behind an interface that is safe: what a request needs is given to the ring by value, and comes
 //! back with its completion. Nothing else can reach it meanwhile, and it cannot be freed.
 //!
 //! A *lane* is one socket with its requests. Invariants:
