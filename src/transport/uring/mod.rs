@@ -15,6 +15,7 @@
 //! What it asks for may not come: a node is silent, a reply comes in pieces, a large send cannot end before
 //! replies have been read. So it is patient for 5 ms only, and then takes what there is, or the first that comes. A node that was
 //! waited for in vain twice is slow, and not counted beside others until it is heard of again; with a large send under way, any completion will do.
+//! A single command enters once to send and once to wait: its reply is often there by then, and nobody has to sleep.
 //!
 //! # Sent means handed over
 //!
