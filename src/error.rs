@@ -137,6 +137,12 @@ pub enum ErrorKind {
         /// The last redirect as the server wrote it.
         last: String,
     },
+    /// A later command that shares a key with it had already run when the node refused it: sent again, it would run out of order.
+    #[error("overtaken by a later command of the same key; its node had refused it with: {cause}")]
+    Overtaken {
+        /// The refusal, as the server wrote it; or why its connection was lost.
+        cause: String,
+    },
     /// No connection to the node.
     #[error("cannot connect to {address}: {reason}")]
     Connect {

@@ -6,6 +6,8 @@
 mod endpoint;
 mod limits;
 mod parameters;
+#[cfg(feature = "testkit")]
+mod rule;
 mod url;
 
 use std::fmt;
@@ -16,6 +18,9 @@ use std::sync::Arc;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::is_host;
 pub use limits::{FrameLimits, Limits, TcpOptions};
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use rule::{Broken, Rule};
 
 use crate::error::{Error, Result};
 
@@ -78,6 +83,33 @@ pub enum RetryUnknown {
     /// Send read-only commands again, where that cannot reorder them behind a later write.
     #[default]
     ReadOnly,
+    /// Send also commands again that leave the same behind when they run twice (SET, DEL, HSET, SADD; not INCR, not RPUSH). Their reply may
+    /// be another the second time: DEL answers 0.
+    Idempotent,
+    /// Send everything again: at least once instead of at most once.
+    Always,
+}
+
+/// Which commands of one slot keep their order when redirects, migrations and reconnects get in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Commands that share a key, unless both only read. A command whose keys cannot be told shares them all.
+    #[default]
+    PerKey,
+    /// All commands of a slot.
+    PerSlot,
+    /// None: a redirected command is sent on at once, past those that were submitted after it.
+    Relaxed,
+}
+
+/// What becomes of a command that a later one of the same key has overtaken: the node refused the earlier and ran the later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overtaken {
+    /// It fails, not executed.
+    #[default]
+    Fail,
+    /// It is sent again, and runs out of order.
+    Retry,
 }
 
 /// What moves the bytes between the client and the sockets.
@@ -199,6 +231,10 @@ pub struct Config {
     /// Sent and unanswered commands when a connection breaks.
     #[doc(alias("retry_on_timeout"))]
     pub retry_unknown: RetryUnknown,
+    /// Which commands keep their order.
+    pub order: Order,
+    /// What becomes of a command whose place in that order is lost.
+    pub overtaken: Overtaken,
     /// How a flush visits the nodes.
     pub fanout: Fanout,
     /// When bytes leave in the event-driven use.
@@ -221,6 +257,10 @@ pub struct Config {
     pub resolver: Option<Resolver>,
     /// Seed of the generator behind jitter; 0 takes one from the system.
     pub jitter_seed: u64,
+    /// Rules that the engine is to break, to see whether tests notice.
+    #[cfg(feature = "testkit")]
+    #[doc(hidden)]
+    pub broken: Broken,
 }
 
 impl Default for Config {
@@ -243,6 +283,8 @@ impl Default for Config {
             hops_max: 32,
             tryagain_wait_ms: 2_000,
             retry_unknown: RetryUnknown::default(),
+            order: Order::default(),
+            overtaken: Overtaken::default(),
             fanout: Fanout::default(),
             flush_policy: FlushPolicy::default(),
             transport: Transport::default(),
@@ -253,6 +295,8 @@ impl Default for Config {
             accept_node: None,
             resolver: None,
             jitter_seed: 0,
+            #[cfg(feature = "testkit")]
+            broken: Broken::default(),
         }
     }
 }
@@ -296,7 +340,9 @@ impl Config {
     /// | `spin_us` | [`spin_us`](Config::spin_us), 0 is off |
     /// | `protocol` | [`protocol`](Config::protocol): `2` or `3` |
     /// | `client_name` | [`client_name`](Config::client_name) |
-    /// | `retry_unknown` | [`retry_unknown`](Config::retry_unknown): `never` or `readonly` |
+    /// | `retry_unknown` | [`retry_unknown`](Config::retry_unknown): `never`, `readonly`, `idempotent` or `always` |
+    /// | `order` | [`order`](Config::order): `per_key`, `per_slot` or `relaxed` |
+    /// | `overtaken` | [`overtaken`](Config::overtaken): `fail` or `retry` |
     /// | `fanout` | [`fanout`](Config::fanout): `parallel` or `sequential` |
     /// | `flush_policy` | [`flush_policy`](Config::flush_policy): `explicit`, `each_turn` or `each_command` |
     ///
@@ -332,7 +378,11 @@ impl fmt::Debug for Config {
         macro_rules! print {
             ($($field:ident),* ; $($function:ident),*) => {{
                 // Taken apart whole: a field that is added and not printed does not compile.
-                let Config { $($field,)* $($function,)* } = self;
+                let Config {
+                    $($field,)* $($function,)*
+                    #[cfg(feature = "testkit")]
+                    broken: _,
+                } = self;
                 f.debug_struct("Config")
                     $(.field(stringify!($field), $field))*
                     $(.field(stringify!($function), &$function.as_ref().map(|_| Function)))*
@@ -342,8 +392,8 @@ impl fmt::Debug for Config {
         print!(
             seeds, username, password, client_name, protocol, command_timeout_ms, connect_timeout_ms,
             handshake_timeout_ms, node_silent_ms, reconnect_min_ms, reconnect_max_ms, refresh_interval_ms,
-            refresh_min_interval_ms, require_full_coverage, hops_max, tryagain_wait_ms, retry_unknown, fanout,
-            flush_policy, transport, spin_us, limits, tcp, jitter_seed;
+            refresh_min_interval_ms, require_full_coverage, hops_max, tryagain_wait_ms, retry_unknown, order,
+            overtaken, fanout, flush_policy, transport, spin_us, limits, tcp, jitter_seed;
             address_map, accept_node, resolver
         )
     }

@@ -3,7 +3,7 @@
 //! Refuses to know the grammar around them; that is [`url`](super::url)'s.
 
 use super::url::percent_decode;
-use super::{Config, Fanout, FlushPolicy, Protocol, RetryUnknown};
+use super::{Config, Fanout, FlushPolicy, Order, Overtaken, Protocol, RetryUnknown};
 
 /// A year: more is a mistake, and this much can still be counted in nanoseconds.
 const TIME_MS_MAX: u64 = 366 * 24 * 3600 * 1000;
@@ -81,9 +81,15 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "retry_unknown",
-        takes: "never or readonly",
+        takes: "never, readonly, idempotent or always",
         set: |c, v| put(&mut c.retry_unknown, retry_unknown(v)),
     },
+    Parameter {
+        name: "order",
+        takes: "per_key, per_slot or relaxed",
+        set: |c, v| put(&mut c.order, order(v)),
+    },
+    Parameter { name: "overtaken", takes: "fail or retry", set: |c, v| put(&mut c.overtaken, overtaken(v)) },
     Parameter { name: "fanout", takes: "parallel or sequential", set: |c, v| put(&mut c.fanout, fanout(v)) },
     Parameter {
         name: "flush_policy",
@@ -129,6 +135,25 @@ fn retry_unknown(text: &str) -> Option<RetryUnknown> {
     match text {
         "never" => Some(RetryUnknown::Never),
         "readonly" => Some(RetryUnknown::ReadOnly),
+        "idempotent" => Some(RetryUnknown::Idempotent),
+        "always" => Some(RetryUnknown::Always),
+        _ => None,
+    }
+}
+
+fn order(text: &str) -> Option<Order> {
+    match text {
+        "per_key" => Some(Order::PerKey),
+        "per_slot" => Some(Order::PerSlot),
+        "relaxed" => Some(Order::Relaxed),
+        _ => None,
+    }
+}
+
+fn overtaken(text: &str) -> Option<Overtaken> {
+    match text {
+        "fail" => Some(Overtaken::Fail),
+        "retry" => Some(Overtaken::Retry),
         _ => None,
     }
 }

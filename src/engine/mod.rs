@@ -84,6 +84,21 @@ pub(crate) use reply_slab::{Batch, BatchOptions};
 /// Most bytes written to one node before the others get their turn.
 pub(crate) const WRITE_QUANTUM_BYTES: usize = 256 << 10;
 
+/// Whether the engine keeps a rule: always, but in test builds that are told to break it, and cost nothing elsewhere.
+macro_rules! keeps {
+    ($config:expr, $rule:ident) => {{
+        #[cfg(feature = "testkit")]
+        let kept = $config.broken.keeps($crate::config::Rule::$rule);
+        #[cfg(not(feature = "testkit"))]
+        let kept = {
+            let _ = &$config;
+            true
+        };
+        kept
+    }};
+}
+pub(crate) use keeps;
+
 /// What the topology says of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
