@@ -113,7 +113,7 @@ fn refuses_values_that_make_no_sense() {
         ("client_name=a%20b", "CLIENT SETNAME"),
         ("client_name=a%2", "CLIENT SETNAME"),
         ("fanout=all", "parallel or sequential"),
-        ("retry_unknown=always", "never or readonly"),
+        ("retry_unknown=sometimes", "never, readonly, idempotent or always"),
         ("flush_policy=never", "each_turn"),
         ("timeout_ms=1&timeout_ms=2", "two different values"),
     ] {
