@@ -158,6 +158,11 @@ impl Fences {
         self.parked_commands
     }
 
+    #[cfg(feature = "testkit")]
+    pub(crate) fn get(&self, slot: u16) -> Option<&Fence> {
+        self.by_slot.get(&slot)
+    }
+
     pub(crate) fn get_mut(&mut self, slot: u16) -> Option<&mut Fence> {
         self.by_slot.get_mut(&slot)
     }

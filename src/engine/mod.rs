@@ -24,6 +24,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+#[cfg(feature = "testkit")]
+mod audit;
 mod batch_ops;
 mod burst;
 mod complete;
@@ -70,6 +72,9 @@ use crate::engine::timer::Timers;
 use crate::error::Error;
 use crate::topology::{NodeTable, Role, SlotKnowledge};
 
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use audit::{Audit, FENCE_STATES};
 pub use connection::ConnId;
 pub use event::{Action, Event};
 pub use recv_buf::RecvBuf;

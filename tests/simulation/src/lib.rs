@@ -1,0 +1,16 @@
+//! The whole engine against a model of a cluster, under seeded faults, with an oracle.
+
+mod coverage;
+mod monitor;
+mod ops;
+mod options;
+mod oracle;
+mod run;
+pub mod runner;
+mod slots;
+mod storm;
+mod workload;
+mod world;
+
+pub use options::Settings;
+pub use world::Problem;
