@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::command::arg::{Arg, ToArg};
 use crate::command::locate::{Located, locate};
-use crate::command::request::{Args, Words};
+use crate::command::request::{Args, WordList, Words};
 use crate::command::spec::{self, Admission, Spec};
 use crate::command::{Keys, Merge, Request, Route};
 use crate::error::{Error, ErrorKind, Result};

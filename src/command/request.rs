@@ -21,16 +21,35 @@ pub(crate) struct Words<'a> {
     pub(crate) ends: &'a [u32],
 }
 
-impl<'a> Words<'a> {
-    pub(crate) fn len(&self) -> usize {
+/// The arguments of a command by position, whatever holds them.
+pub(crate) trait WordList<'a>: Copy {
+    fn len(self) -> usize;
+
+    /// One argument, as the caller gave it.
+    fn get(self, at: usize) -> Option<&'a [u8]>;
+}
+
+impl<'a> WordList<'a> for Words<'a> {
+    fn len(self) -> usize {
         self.ends.len()
     }
 
-    /// One argument, as the caller gave it.
-    pub(crate) fn get(&self, at: usize) -> Option<&'a [u8]> {
+    fn get(self, at: usize) -> Option<&'a [u8]> {
         self.bulk(at).map(payload)
     }
+}
 
+impl<'a> WordList<'a> for &[&'a [u8]] {
+    fn len(self) -> usize {
+        <[_]>::len(self)
+    }
+
+    fn get(self, at: usize) -> Option<&'a [u8]> {
+        <[_]>::get(self, at).copied()
+    }
+}
+
+impl<'a> Words<'a> {
     #[inline(never)]
     fn slot_at(&self, at: usize) -> Option<u16> {
         self.get(at).map(slot_of)
