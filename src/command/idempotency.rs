@@ -4,7 +4,7 @@
 //! those of a command with its options. In doubt a command is not idempotent: an option that is not known here may do anything.
 
 use crate::command::request::WordList;
-use crate::command::spec::Spec;
+use crate::command::spec::{self, Spec};
 
 /// What happens when a command runs twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,6 +91,12 @@ pub(crate) fn class_of(spec: &Spec) -> (Idempotency, Condition) {
         Some((_, condition)) => (Idempotency::Idempotent, *condition),
         None => (Idempotency::NotIdempotent, Condition::None),
     }
+}
+
+/// The class of a command by its name, with these arguments; one that is not known may do anything.
+pub(crate) fn idempotency_of<'a>(name: &[u8], args: impl WordList<'a>) -> Idempotency {
+    let spec = spec::lookup_bytes(name, args.get(0));
+    spec.map_or(Idempotency::NotIdempotent, |spec| classify(spec, args))
 }
 
 /// The class of a command with these arguments.

@@ -32,6 +32,7 @@ pub mod merge;
 mod plan;
 mod replies;
 mod request;
+pub(crate) mod retry;
 mod server;
 mod sets;
 mod sorted_sets;

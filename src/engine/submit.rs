@@ -56,7 +56,7 @@ impl Piece<'_> {
     }
 
     fn entry(&self, len: usize, slot: u16) -> InFlight {
-        let mut flags = if self.request.read_only { InFlight::READ_ONLY } else { 0 };
+        let mut flags = self.request.flags;
         if self.pinned {
             flags |= InFlight::PINNED;
         }
@@ -145,8 +145,7 @@ impl Engine {
         let len = request.write_plain(link.queue.room(bound));
         link.queue.fill(len);
         let len = len as u32;
-        let flags = if request.read_only { InFlight::READ_ONLY } else { 0 };
-        link.in_flight.push_back(InFlight { len, batch, index, slot, hops: 0, flags });
+        link.in_flight.push_back(InFlight { len, batch, index, slot, hops: 0, flags: request.flags });
         link.unflushed_commands += 1;
         link.stats.commands += 1;
         self.queued_bytes += u64::from(len);
