@@ -266,7 +266,7 @@ impl<T: Tap> Network<T> {
         }
     }
 
-    fn node_at(&self, endpoint: &Endpoint) -> Option<usize> {
+    pub(super) fn node_at(&self, endpoint: &Endpoint) -> Option<usize> {
         (0..self.cluster.nodes_len()).find(|&node| {
             let node = self.cluster.node(node);
             node.host() == endpoint.host && node.port() == endpoint.port && !node.is_removed()
@@ -278,11 +278,12 @@ impl<T: Tap> Network<T> {
         self.stats.connects += 1;
         let node = self.node_at(endpoint);
         let wire = self.wires.len();
-        self.wires.push(Wire::new(conn, node.unwrap_or(usize::MAX), self.options.retracts, self.now));
+        self.wires.push(Wire::new(conn, endpoint.clone(), self.options.retracts, self.now));
         self.live.insert(conn, wire);
         if node.is_some_and(|node| self.path(node).is_black_hole) {
             return;
         }
+        self.wires[wire].node = node.unwrap_or(usize::MAX);
         let at = self.now.after(self.latency()).after(self.latency());
         self.schedule(at, wire, What::Answer);
     }

@@ -41,9 +41,11 @@ impl<T: Tap> Network<T> {
         if self.wires[wire].client != ClientEnd::Connecting {
             return;
         }
-        let (node, conn) = (self.wires[wire].node, self.wires[wire].conn);
+        let (node, conn) = (self.node_at(&self.wires[wire].endpoint), self.wires[wire].conn);
+        let node = node.unwrap_or(usize::MAX);
         let now_ms = self.now_ms();
         let refuses = node == usize::MAX || self.path(node).refuses;
+        self.wires[wire].node = node;
         let session = if refuses { None } else { self.cluster.open(node, now_ms) };
         let Some(session) = session else {
             self.let_go(wire);

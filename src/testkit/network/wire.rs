@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::config::Endpoint;
 use crate::engine::{ConnId, Engine, Timestamp};
 use crate::testkit::SessionId;
 use crate::testkit::network::{Network, Tap, Way, What};
@@ -18,6 +19,8 @@ pub(super) enum ClientEnd {
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) conn: ConnId,
+    pub(super) endpoint: Endpoint,
+    /// The node at that address when it was looked at last.
     pub(super) node: usize,
     pub(super) session: Option<SessionId>,
     pub(super) client: ClientEnd,
@@ -41,10 +44,11 @@ pub(super) struct Wire {
 const SEGMENTS_MAX: usize = 40;
 
 impl Wire {
-    pub(super) fn new(conn: ConnId, node: usize, retracts: bool, now: Timestamp) -> Self {
+    pub(super) fn new(conn: ConnId, endpoint: Endpoint, retracts: bool, now: Timestamp) -> Self {
         Wire {
             conn,
-            node,
+            endpoint,
+            node: usize::MAX,
             session: None,
             client: ClientEnd::Connecting,
             is_ended: false,

@@ -109,7 +109,7 @@ impl<'a> Judge<'a> {
         match &op.fate {
             Fate::Done(_) if ran < parts => self.say("invention", op, "has a result and did not run"),
             Fate::Done(frame) => self.check_reply(op, frame),
-            Fate::Failed { outcome: Outcome::NotExecuted, .. } if ran > 0 => {
+            Fate::Failed { outcome: Outcome::NotExecuted, .. } if ran > 0 && self.is_strict(op) => {
                 self.say("outcome", op, "is reported as not executed and ran");
             }
             Fate::Failed { outcome: Outcome::Executed | Outcome::ExecutedReplyLost, .. } if ran < parts => {
@@ -117,6 +117,11 @@ impl<'a> Judge<'a> {
             }
             Fate::Failed { .. } | Fate::Abandoned | Fate::Pending => {}
         }
+    }
+
+    /// Whether an earlier attempt counts. Of a read that is sent again only the last does: that an earlier one ran changed nothing.
+    fn is_strict(&self, op: &Op) -> bool {
+        op.kind.is_write() || !op.kind.may_repeat(self.world.engine.config().retry_unknown)
     }
 
     /// The reply is that of one of its own executions.

@@ -4,7 +4,7 @@
 //! changes hands between nodes that are up, a node that is out of touch is no party to it.
 
 use panpipe::engine::Timestamp;
-use panpipe::testkit::{ClusterDown, Ending, ModelCluster, Refusals, Way};
+use panpipe::testkit::{ClusterDown, Ending, ModelCluster, NetworkOptions, Refusals, Way};
 
 use crate::world::World;
 
@@ -224,9 +224,12 @@ impl World {
     fn swap_addresses(&mut self, node: usize) -> bool {
         let cluster = self.net.cluster();
         let other = self.dice.below(cluster.nodes_len() as u64) as usize;
-        if other == node {
+        // Where every node answers under another's address, nobody is left to say so.
+        if other == node || self.has_swapped || cluster.nodes_len() < 3 {
             return false;
         }
+        self.has_swapped = true;
+        let cluster = self.net.cluster();
         let address = |node: usize| (cluster.node(node).host().to_owned(), cluster.node(node).port());
         let (ours, theirs) = (address(node), address(other));
         let cluster = self.net.cluster_mut();
@@ -310,6 +313,11 @@ impl World {
         for (_, _, cure) in std::mem::take(&mut self.cures) {
             self.apply_cure(cure);
         }
+        // A slow network is no fault, but nobody waits for it.
+        *self.net.options_mut() = NetworkOptions {
+            retracts: self.options.network.retracts,
+            ..NetworkOptions::default()
+        };
         let now_ms = self.net.now_ms();
         for slot in self.slots.clone() {
             self.net.cluster_mut().cancel_migration(slot);

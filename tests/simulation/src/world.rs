@@ -48,6 +48,7 @@ pub(crate) struct World {
     pub(crate) migrating: BTreeMap<u16, usize>,
     /// Nodes that hear no news.
     pub(crate) held: BTreeSet<usize>,
+    pub(crate) has_swapped: bool,
     pub(crate) problems: Vec<Problem>,
     pub(crate) coverage: Coverage,
     pub(crate) steps: u64,
@@ -80,6 +81,7 @@ impl World {
             cures: BTreeSet::new(),
             migrating: BTreeMap::new(),
             held: BTreeSet::new(),
+            has_swapped: false,
             problems: Vec::new(),
             coverage: Coverage::default(),
             steps: 0,
