@@ -114,8 +114,17 @@ impl Engine {
                 sums.parked += 1;
                 *sums.referenced.entry(parked.entry.batch).or_default() += 1;
             }
-            audit.fences.push((slot, self.state_of(slot)));
         }
+        audit.fences = self.fence_states();
+    }
+
+    /// The fences that there are: slots, and places in `FENCE_STATES`.
+    #[doc(hidden)]
+    pub fn fence_states(&self) -> Vec<(u16, usize)> {
+        if self.fences.is_empty() {
+            return Vec::new();
+        }
+        self.fences.slots().into_iter().map(|slot| (slot, self.state_of(slot))).collect()
     }
 
     fn state_of(&self, slot: u16) -> usize {

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod monitor;
+pub mod mutants;
 mod ops;
 mod options;
 mod oracle;

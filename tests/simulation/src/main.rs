@@ -1,11 +1,13 @@
 //! The simulation's command line.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use panpipe_simulation::{Settings, runner};
+use panpipe::config::Rule;
+use panpipe_simulation::{Settings, mutants, runner};
 
 /// The whole engine against a model of a cluster under seeded faults.
 #[derive(Debug, Parser)]
@@ -35,6 +37,18 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         failures_max: usize,
     },
+    /// Breaks each rule of the engine until a seed notices.
+    Mutants {
+        /// Seeds to try for each.
+        #[arg(long, default_value_t = 10_000)]
+        seeds: u64,
+        /// Only rules whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+        /// Where to write the table.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Runs seeds twice: the same must happen.
     Repeat {
         /// How many.
@@ -53,6 +67,7 @@ fn main() -> ExitCode {
         Command::Run { seeds, first, trace, failures_max, .. } => {
             run_many(first, seeds, Settings { trace, ..Settings::default() }, failures_max)
         }
+        Command::Mutants { seeds, only, out } => break_rules(seeds, &only, out.as_deref()),
         Command::Repeat { seeds } => repeat(seeds),
     };
     if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -102,6 +117,24 @@ fn run_many(first: u64, seeds: u64, settings: Settings, failures_max: usize) -> 
 
 fn cores() -> f64 {
     std::thread::available_parallelism().map_or(1, usize::from) as f64
+}
+
+fn break_rules(seeds: u64, only: &str, out: Option<&Path>) -> bool {
+    let rules = Rule::ALL.iter().filter(|rule| format!("{rule:?}").contains(only));
+    let mutants: Vec<mutants::Mutant> = rules
+        .map(|&rule| {
+            let mutant = mutants::break_rule(rule, seeds);
+            println!("{mutant}");
+            mutant
+        })
+        .collect();
+    if let Some(out) = out
+        && let Err(error) = std::fs::write(out, mutants::table(&mutants))
+    {
+        eprintln!("{}: {error}", out.display());
+        return false;
+    }
+    mutants.iter().all(|mutant| mutant.killed.is_some())
 }
 
 fn repeat(seeds: u64) -> bool {

@@ -225,7 +225,8 @@ impl World {
         let cluster = self.net.cluster();
         let other = self.dice.below(cluster.nodes_len() as u64) as usize;
         // Where every node answers under another's address, nobody is left to say so.
-        if other == node || self.has_swapped || cluster.nodes_len() < 3 {
+        let is_known = self.engine.has_topology() && self.options.model.clients_max > 100;
+        if other == node || self.has_swapped || !is_known || cluster.nodes_len() < 3 {
             return false;
         }
         self.has_swapped = true;
@@ -314,10 +315,8 @@ impl World {
             self.apply_cure(cure);
         }
         // A slow network is no fault, but nobody waits for it.
-        *self.net.options_mut() = NetworkOptions {
-            retracts: self.options.network.retracts,
-            ..NetworkOptions::default()
-        };
+        *self.net.options_mut() =
+            NetworkOptions { retracts: self.options.network.retracts, ..NetworkOptions::default() };
         let now_ms = self.net.now_ms();
         for slot in self.slots.clone() {
             self.net.cluster_mut().cancel_migration(slot);

@@ -144,7 +144,7 @@ impl World {
                 Err(error) => self.finish(number, Err(&error)),
             }
         }
-        self.cover(Event::Submitted);
+        self.cover_op(Event::Submitted, number);
         number
     }
 
@@ -176,7 +176,7 @@ impl World {
         let Some(&(number, token)) = self.dice.pick(&self.tokens) else { return };
         let is_pending = self.ops[number as usize].fate == Fate::Pending;
         self.trace(|| format!("cancel {number}"));
-        self.cover(Event::Cancelled);
+        self.cover_op(Event::Cancelled, number);
         if self.engine.cancel(token) && !is_pending {
             self.problem("completion", format!("{number} had its result and was cancelled"));
         }

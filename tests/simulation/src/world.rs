@@ -11,7 +11,7 @@ use panpipe::testkit::{Dice, ModelCluster, Network};
 
 use crate::coverage::{Coverage, Event};
 use crate::monitor::Monitor;
-use crate::ops::Op;
+use crate::ops::{Fate, Op};
 use crate::options::{Options, Settings};
 use crate::storm::Cure;
 use crate::workload::OpenBatch;
@@ -28,7 +28,7 @@ pub struct Problem {
 /// Problems kept of one run; the first is the one that counts.
 const PROBLEMS_MAX: usize = 8;
 /// The books are looked at after so many steps.
-const AUDIT_EVERY: u64 = 4;
+const AUDIT_EVERY: u64 = 16;
 
 pub(crate) struct World {
     pub(crate) settings: Settings,
@@ -152,8 +152,28 @@ impl World {
 
     /// Counts an event for every fence that there is.
     pub(crate) fn cover(&mut self, event: Event) {
-        for (_, state) in self.engine.audit().fences {
+        for (_, state) in self.engine.fence_states() {
             self.coverage.fence(state, event);
+        }
+    }
+
+    /// Counts what a caller does to the slots of a command.
+    pub(crate) fn cover_op(&mut self, event: Event, number: u32) {
+        for (slot, state) in self.engine.fence_states() {
+            let keys = &self.ops[number as usize].keys;
+            if keys.iter().any(|key| self.slots[key.slot] == slot) {
+                self.coverage.fence(state, event);
+            }
+        }
+    }
+
+    /// Something arrives, at a server or at the client.
+    fn travel(&mut self) {
+        let fences = self.engine.fence_states();
+        let refusals = self.net.tap().coverage.refusals();
+        self.net.step(&mut self.engine);
+        if !fences.is_empty() && self.net.tap().coverage.refusals() != refusals {
+            fences.into_iter().for_each(|(_, state)| self.coverage.fence(state, Event::Refusal));
         }
     }
 
@@ -176,7 +196,7 @@ impl World {
         self.net.pass(next);
         let now = self.net.now();
         if travel <= now {
-            self.net.step(&mut self.engine);
+            self.travel();
         } else if timeout <= now {
             self.time_out(now);
         } else if cure <= now {
@@ -198,6 +218,9 @@ impl World {
     }
 
     fn time_out(&mut self, now: Timestamp) {
+        if self.ops.iter().any(|op| op.deadline <= now && op.fate == Fate::Pending) {
+            self.cover(Event::Deadline);
+        }
         self.engine.handle_timeout(now);
         if self.engine.poll_timeout().is_some_and(|due| due <= now) {
             // Twice is allowed: what the first call did may have made something due.
