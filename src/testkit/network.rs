@@ -76,6 +76,8 @@ pub enum Ending {
     /// The client reads the end of the stream behind what is on its way; what the server says later is lost. What the client had sent
     /// arrives.
     HalfClosed,
+    /// Nothing arrives any more, in either direction, and nobody is told: the other end is gone.
+    Silent,
 }
 
 /// Somebody who sees all bytes.

@@ -16,6 +16,11 @@ impl<T: Tap> Network<T> {
                 self.tell_closed(wire, "connection reset", engine);
             }
             Ending::HalfClosed => self.end(wire, "end of stream"),
+            Ending::Silent => {
+                self.wires[wire].cut = self.now;
+                self.wires[wire].is_ended = true;
+                self.wires[wire].is_silent = true;
+            }
         }
     }
 

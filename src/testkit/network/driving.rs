@@ -28,7 +28,9 @@ impl<T: Tap> Network<T> {
             What::Answer => self.on_answer(wire, engine),
             What::ToServer(bytes) => self.on_arrival(wire, &bytes, next.at, engine),
             What::ToClient(bytes) => self.on_delivery(wire, &bytes, engine),
-            What::End(why) if self.is_open(wire) => self.tell_closed(wire, why, engine),
+            What::End(why) if self.is_open(wire) && !self.wires[wire].is_silent => {
+                self.tell_closed(wire, why, engine)
+            }
             What::Taken => self.on_taken(wire, engine),
             What::Writable if self.wires[wire].wants => self.pump(wire, engine),
             What::End(_) | What::Writable => {}
@@ -76,7 +78,7 @@ impl<T: Tap> Network<T> {
 
     pub(super) fn on_delivery(&mut self, wire: usize, mut bytes: &[u8], engine: &mut Engine) {
         self.wires[wire].travelling_down -= bytes.len();
-        if !self.is_open(wire) {
+        if !self.is_open(wire) || self.wires[wire].is_silent {
             return;
         }
         let conn = self.wires[wire].conn;

@@ -26,6 +26,8 @@ pub(super) struct Wire {
     pub(super) client: ClientEnd,
     /// The server has said its last word, as far as the client will hear.
     pub(super) is_ended: bool,
+    /// Nothing arrives at the client any more.
+    pub(super) is_silent: bool,
     /// Bytes that count as sent and that the kernel has not taken.
     pub(super) staged: VecDeque<u8>,
     pub(super) retracts: bool,
@@ -52,6 +54,7 @@ impl Wire {
             session: None,
             client: ClientEnd::Connecting,
             is_ended: false,
+            is_silent: false,
             staged: VecDeque::new(),
             retracts,
             wants: false,

@@ -55,11 +55,14 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    pub(crate) fn refusal(&mut self, text: &[u8], place: Place, several_keys: bool) {
+    /// Counts a refusal; answers whether it is one.
+    pub(crate) fn refusal(&mut self, text: &[u8], place: Place, several_keys: bool) -> bool {
         let code = text.split(|byte| matches!(byte, b' ' | b'\r')).next().unwrap_or_default();
-        if let Some(code) = CODES.iter().position(|known| known.as_bytes() == code) {
+        let code = CODES.iter().position(|known| known.as_bytes() == code);
+        if let Some(code) = code {
             self.refusals[code][place as usize][usize::from(several_keys)] += 1;
         }
+        code.is_some()
     }
 
     /// All refusals together.

@@ -10,6 +10,7 @@ mod run;
 pub mod runner;
 mod slots;
 mod storm;
+mod trails;
 mod workload;
 mod world;
 

@@ -117,10 +117,20 @@ pub(crate) enum Fate {
     Done(Vec<u8>),
     Failed {
         outcome: Outcome,
+        why: Why,
         text: String,
     },
     /// Nobody asked any more.
     Abandoned,
+}
+
+/// Kinds of failure that checks ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    Overtaken,
+    /// Its connection was lost, or could not be made.
+    Connection,
+    Other,
 }
 
 /// Who waits for it.
@@ -141,6 +151,10 @@ pub(crate) struct Op {
     /// By then it has its result; never, while its batch has not been flushed.
     pub(crate) deadline: Timestamp,
     pub(crate) fate: Fate,
+    /// As `deadline`, whatever pauses the client's machine made.
+    pub(crate) due: Timestamp,
+    pub(crate) submitted: Timestamp,
+    pub(crate) done: Timestamp,
 }
 
 impl Op {
@@ -163,7 +177,7 @@ impl Op {
                 .arg(self.token(self.keys[1])),
             Kind::ListRead | Kind::WrongType => cmd("LRANGE").key(name(0)).arg(0).arg(far),
             Kind::TextRead => cmd("GETRANGE").key(name(0)).arg(0).arg(far),
-            Kind::PinnedRead => cmd("GETRANGE").key(name(0)).arg(0).arg(far).route(node()),
+            Kind::PinnedRead => cmd("SUBSTR").key(name(0)).arg(0).arg(far).route(node()),
             Kind::MultiRead => {
                 let digits = (0..DIGITS).map(|digit| name((self.number >> digit & 1) as usize));
                 cmd("EXISTS").key(name(0)).key(name(1)).args(digits)
@@ -178,18 +192,40 @@ impl Op {
 }
 
 /// The number of the command that these words are, if they are one of ours.
-pub(crate) fn number_of(words: &[Vec<u8>]) -> Option<u32> {
-    let text = |n: usize| words.get(n).and_then(|word: &Vec<u8>| std::str::from_utf8(word).ok());
+pub(crate) fn number_of<W: AsRef<[u8]>>(words: &[W]) -> Option<u32> {
+    let text = |n: usize| words.get(n).and_then(|word| std::str::from_utf8(word.as_ref()).ok());
     match text(0)? {
         "RPUSH" | "APPEND" | "SET" | "MSET" => text(2)?.split('@').next()?.parse().ok(),
-        "LRANGE" | "GETRANGE" => text(3)?.parse::<u32>().ok()?.checked_sub(FAR),
+        "LRANGE" | "GETRANGE" | "SUBSTR" => text(3)?.parse::<u32>().ok()?.checked_sub(FAR),
+        "UNHEARD" => text(2)?.parse::<u32>().ok()?.checked_sub(FAR),
         "ECHO" => text(1)?.parse().ok(),
         "EXISTS" if words.len() == 3 + DIGITS as usize => {
-            let digit = |(digit, word): (usize, &Vec<u8>)| u32::from(*word != words[1]) << digit;
-            Some(words[3..].iter().enumerate().map(digit).sum())
+            let differs = |word: &W| u32::from(word.as_ref() != words[1].as_ref());
+            Some(words[3..].iter().enumerate().map(|(digit, word)| differs(word) << digit).sum())
         }
         _ => None,
     }
+}
+
+/// The words of the command at the front, and its length; none where it is not whole.
+pub(crate) fn first_words(bytes: &[u8]) -> Option<(SmallVec<[&[u8]; 16]>, usize)> {
+    let mut at = 0;
+    let count = header(bytes, b'*', &mut at)?;
+    let mut words = SmallVec::new();
+    for _ in 0..count {
+        let length = header(bytes, b'$', &mut at)?;
+        words.push(bytes.get(at..at + length)?);
+        at += length + 2;
+    }
+    (at <= bytes.len()).then_some((words, at))
+}
+
+fn header(bytes: &[u8], mark: u8, at: &mut usize) -> Option<usize> {
+    let line = bytes.get(*at..)?;
+    let end = line.iter().position(|&byte| byte == b'\r').filter(|end| end + 1 < line.len())?;
+    assert_eq!(line[0], mark, "not a command: {}", line.escape_ascii());
+    *at += end + 2;
+    std::str::from_utf8(&line[1..end]).ok()?.parse().ok()
 }
 
 /// Whether a value consists of this key's tokens.

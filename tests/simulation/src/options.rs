@@ -15,6 +15,19 @@ pub struct Settings {
     pub trace: bool,
 }
 
+/// What a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    /// A few faults of any kind.
+    Mixed,
+    /// Slots change hands one at a time on a fast network, and nothing else goes wrong.
+    HandOver,
+    /// Connections break and nodes fall silent, the slots stay where they are.
+    Wires,
+    /// Replies that answer nothing, replies that never come.
+    Desync,
+}
+
 /// Everything about one run that is decided in advance.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -38,23 +51,27 @@ pub(crate) struct Options {
     pub(crate) flushes_per_mille: u64,
     /// Most time of a single command; batches have the client's.
     pub(crate) timeout_ms_max: u64,
-    /// Replies that answer nothing, replies that never come.
-    pub(crate) desyncs: bool,
+    pub(crate) theme: Theme,
 }
 
 impl Options {
     pub(crate) fn draw(seed: u64, settings: &Settings) -> Options {
         let mut dice = Dice::new(seed ^ 0x5eed_0000_0000_0001);
-        let desyncs = dice.one_in(16);
+        let theme = match dice.below(16) {
+            0..=8 => Theme::Mixed,
+            9..=11 => Theme::HandOver,
+            12..=14 => Theme::Wires,
+            _ => Theme::Desync,
+        };
         let model = model(&mut dice);
         let client = client(&mut dice, &model, settings.broken);
         let patient = dice.one_in(3);
         let commands = dice.between(40, 160) as u32;
         let storm_ms = dice.between(100, 1500);
         Options {
-            network: network(&mut dice),
-            faults: faults(&mut dice),
-            fault_every_us: dice.between(2_000, 60_000),
+            network: network(&mut dice, theme),
+            faults: faults(&mut dice, theme),
+            fault_every_us: fault_every_us(&mut dice, theme),
             warm_up_ms: if dice.one_in(3) { 0 } else { dice.between(1, 60) },
             storm_ms,
             commands,
@@ -66,7 +83,7 @@ impl Options {
             batches_per_mille: *dice.pick(&[0, 300, 600, 1000]).unwrap_or(&0),
             flushes_per_mille: *dice.pick(&[1000, 500, 200]).unwrap_or(&0),
             timeout_ms_max: if patient { 60_000 } else { dice.between(50, 3_000) },
-            desyncs,
+            theme,
             model,
             client,
         }
@@ -85,7 +102,14 @@ fn model(dice: &mut Dice) -> ModelConfig {
     }
 }
 
-fn network(dice: &mut Dice) -> NetworkOptions {
+fn fault_every_us(dice: &mut Dice, theme: Theme) -> u64 {
+    if theme == Theme::HandOver { dice.between(10_000, 60_000) } else { dice.between(2_000, 60_000) }
+}
+
+fn network(dice: &mut Dice, theme: Theme) -> NetworkOptions {
+    if theme == Theme::HandOver {
+        return NetworkOptions { latency_us: (20, dice.between(20, 400)), ..NetworkOptions::default() };
+    }
     let least = dice.between(10, 300);
     NetworkOptions {
         latency_us: (least, least + *dice.pick(&[0, 100, 2_000, 20_000]).unwrap_or(&0)),
@@ -139,8 +163,16 @@ fn client(dice: &mut Dice, model: &ModelConfig, broken: Broken) -> Config {
 }
 
 /// Few kinds of fault at a time: a storm of everything hides more than it shows.
-fn faults(dice: &mut Dice) -> Vec<u64> {
+fn faults(dice: &mut Dice, theme: Theme) -> Vec<u64> {
     let share = *dice.pick(&[0, 150, 300, 300, 600, 1000]).unwrap_or(&0);
-    let weight = |_: &Fault| if dice.per_mille(share) { dice.between(1, 10) } else { 0 };
-    Fault::ALL.iter().map(weight).collect()
+    let mut weight = |fault: &Fault| {
+        let fits = match theme {
+            Theme::Mixed => fault.is_usual() && dice.per_mille(share),
+            Theme::HandOver => fault.is_hand_over() && dice.per_mille(700),
+            Theme::Wires => fault.is_of_wires() && dice.per_mille(600),
+            Theme::Desync => fault.is_of_replies(),
+        };
+        if fits { dice.between(1, 10) } else { 0 }
+    };
+    Fault::ALL.iter().map(&mut weight).collect()
 }

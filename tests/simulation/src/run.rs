@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use crate::coverage::Coverage;
-use crate::ops::{Fate, Key, Kind};
+use crate::ops::{Fate, Key, Kind, number_of};
 use crate::options::Settings;
 use crate::world::{Problem, World};
 
@@ -38,6 +38,10 @@ pub(crate) fn run(seed: u64, settings: Settings) -> Outline {
     }
     if world.problems.is_empty() {
         world.judge();
+        world.judge_trails();
+        if !world.problems.is_empty() {
+            world.trace_journal();
+        }
     }
     let mut coverage = std::mem::take(&mut world.coverage);
     coverage.add(&world.net.tap().coverage);
@@ -114,6 +118,7 @@ impl World {
             self.problem("life", "a slot whose owner was known is redirected".to_owned());
         }
         self.check_owners();
+        self.check_identities();
         let audit = self.engine.audit();
         let stats = self.engine.stats();
         let left = (stats.in_flight, stats.queued_bytes, stats.parked, audit.rows, audit.fences.len());
@@ -127,10 +132,42 @@ impl World {
         let first = self.ops.len();
         for slot in 0..self.slots.len() {
             self.submit(Kind::Push, smallvec![Key { slot, place: 0 }], 0, false, 60_000);
+            self.flush();
+            self.come_to_rest("a write to every slot");
         }
-        self.flush();
-        self.come_to_rest("a write to every slot");
         first
+    }
+
+    /// Whoever is at the other end of a connection is who the client thinks.
+    /// What ran, for a reader of a trace.
+    pub(crate) fn trace_journal(&self) {
+        for (at, run) in self.net.cluster().executions().iter().enumerate() {
+            let number = number_of(&run.words);
+            self.trace(|| {
+                let words: Vec<String> =
+                    run.words.iter().take(4).map(|word| word.escape_ascii().to_string()).collect();
+                format!(
+                    "ran [{at}] {number:?} on node {}: {:.100} -> {:.60}",
+                    run.node,
+                    words.join(" "),
+                    run.reply.escape_ascii().to_string()
+                )
+            });
+        }
+    }
+
+    fn check_identities(&mut self) {
+        for info in self.engine.nodes() {
+            let Some(endpoint) = info.endpoint.filter(|_| info.connected) else { continue };
+            let cluster = self.net.cluster();
+            let there = (0..cluster.nodes_len())
+                .find(|&node| cluster.node(node).port() == endpoint.port)
+                .map(|node| cluster.node(node).id());
+            if there != Some(info.id.as_str()) {
+                let text = format!("{endpoint} is taken for {}, it is {there:?}", info.id);
+                self.problem("identity", text);
+            }
+        }
     }
 
     fn check_owners(&mut self) {

@@ -6,6 +6,7 @@
 use panpipe::engine::Timestamp;
 use panpipe::testkit::{ClusterDown, Ending, ModelCluster, NetworkOptions, Refusals, Way};
 
+use crate::options::Theme;
 use crate::world::World;
 
 macro_rules! faults {
@@ -54,6 +55,7 @@ faults! {
     Reset = "a connection is reset, what was sent arrives",
     LosingReset = "a connection is reset, what was sent arrives in part",
     HalfClose = "a connection's replies end",
+    Silence = "a connection's other end is gone",
     ServerClose = "the server resets a connection",
     ServerCloseAll = "the server resets all its connections",
     Refuse = "a node refuses connections",
@@ -68,6 +70,40 @@ faults! {
     Refresh = "the caller asks for the topology",
     ExtraReply = "a reply that answers nothing",
     LostAsking = "replies to ASKING get lost",
+}
+
+impl Fault {
+    /// Those of most runs. Exchanged addresses are not: see `Theme`.
+    pub(crate) fn is_usual(self) -> bool {
+        !matches!(self, Fault::SwapAddresses | Fault::ExtraReply | Fault::LostAsking)
+    }
+
+    /// A slot goes from one healthy node to another, once.
+    pub(crate) fn is_hand_over(self) -> bool {
+        matches!(
+            self,
+            Fault::BeginMigration
+                | Fault::MigrateKey
+                | Fault::FinishMigration
+                | Fault::MoveSlot
+                | Fault::PingPong
+                | Fault::StaleView
+                | Fault::Push
+        )
+    }
+
+    /// Connections, and the nodes' processes.
+    pub(crate) fn is_of_wires(self) -> bool {
+        (Fault::Reset..=Fault::Kill).contains(&self) || self == Fault::HostPause
+    }
+
+    /// Replies that are too many or too few, and what has to happen for that.
+    pub(crate) fn is_of_replies(self) -> bool {
+        matches!(
+            self,
+            Fault::ExtraReply | Fault::LostAsking | Fault::BeginMigration | Fault::MigrateKey | Fault::Reset
+        )
+    }
 }
 
 /// What ends a fault that lasts.
@@ -173,6 +209,7 @@ impl World {
         let ending = match fault {
             Fault::Reset => Ending::Reset,
             Fault::HalfClose => Ending::HalfClosed,
+            Fault::Silence => Ending::Silent,
             Fault::LosingReset => {
                 let span = self.net.horizon().since(self.net.now()).as_nanos() as u64;
                 let nanos = self.net.now().as_nanos() + self.dice.below(span + 1);
@@ -251,8 +288,8 @@ impl World {
                 self.net.inject(conn, b">2\r\n+invalidate\r\n_\r\n");
                 true
             }
-            Fault::ExtraReply if self.options.desyncs => self.say_too_much(),
-            Fault::LostAsking if self.options.desyncs => {
+            Fault::ExtraReply if self.options.theme == Theme::Desync => self.say_too_much(),
+            Fault::LostAsking if self.options.theme == Theme::Desync => {
                 for node in 0..self.net.cluster().nodes_len() {
                     self.net.cluster_mut().set_omits_asking_reply(node, true);
                     self.cure(Cure::AnswerAsking(node), 1, 300);

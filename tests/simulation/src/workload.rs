@@ -1,12 +1,12 @@
 //! What the callers do: submit commands of every kind, flush or not, wait, lose patience.
 
 use panpipe::engine::BatchId;
-use panpipe::error::Error;
+use panpipe::error::{Error, ErrorKind};
 use panpipe::{Endpoint, Outcome};
 use smallvec::SmallVec;
 
 use crate::coverage::Event;
-use crate::ops::{Fate, KEYS_PER_SLOT, Key, Kind, NUMBERS_MAX, Op, Waits, is_value_of};
+use crate::ops::{Fate, KEYS_PER_SLOT, Key, Kind, NUMBERS_MAX, Op, Waits, Why, is_value_of};
 use crate::world::World;
 use panpipe::engine::Timestamp;
 use panpipe::resp::ReplyRef;
@@ -126,6 +126,9 @@ impl World {
             waits: Waits::Stream(None),
             deadline: Timestamp::NEVER,
             fate: Fate::Pending,
+            due: Timestamp::NEVER,
+            submitted: self.net.now(),
+            done: Timestamp::NEVER,
         };
         let command = op.command(&self.tags);
         self.trace(|| format!("submit {number}: {kind:?} {:?} batch {is_batch}", op.keys));
@@ -135,7 +138,8 @@ impl World {
             self.submit_to_batch(number, &request);
         } else {
             let now = self.net.now();
-            self.ops[number as usize].deadline = now.after_ms(timeout_ms);
+            let op = &mut self.ops[number as usize];
+            (op.deadline, op.due) = (now.after_ms(timeout_ms), now.after_ms(timeout_ms));
             match self.engine.submit_stream(&request, u64::from(number), timeout_ms, now) {
                 Ok(token) => {
                     self.ops[number as usize].waits = Waits::Stream(Some(token));
@@ -166,7 +170,8 @@ impl World {
             batch.is_flushed = true;
             self.engine.start_deadline(batch.id, now);
             for (number, _) in &batch.commands {
-                self.ops[*number as usize].deadline = now.after_ms(timeout_ms);
+                let op = &mut self.ops[*number as usize];
+                (op.deadline, op.due) = (now.after_ms(timeout_ms), now.after_ms(timeout_ms));
             }
         }
         self.engine.flush();
@@ -231,6 +236,7 @@ impl World {
     fn finish(&mut self, number: u32, result: Result<&[u8], &Error>) {
         let now = self.net.now();
         let op = &mut self.ops[number as usize];
+        op.done = now;
         let before = std::mem::replace(&mut op.fate, fate_of(result));
         let (deadline, kind, keys) = (op.deadline, op.kind, op.keys.clone());
         self.trace(|| {
@@ -266,7 +272,14 @@ impl World {
 fn fate_of(result: Result<&[u8], &Error>) -> Fate {
     match result {
         Ok(frame) => Fate::Done(frame.to_vec()),
-        Err(error) => Fate::Failed { outcome: error.outcome(), text: error.to_string() },
+        Err(error) => {
+            let why = match error.kind() {
+                ErrorKind::Overtaken { .. } => Why::Overtaken,
+                ErrorKind::ConnectionLost { .. } | ErrorKind::Connect { .. } => Why::Connection,
+                _ => Why::Other,
+            };
+            Fate::Failed { outcome: error.outcome(), why, text: error.to_string() }
+        }
     }
 }
 

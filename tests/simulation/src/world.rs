@@ -12,7 +12,7 @@ use panpipe::testkit::{Dice, ModelCluster, Network};
 use crate::coverage::{Coverage, Event};
 use crate::monitor::Monitor;
 use crate::ops::{Fate, Op};
-use crate::options::{Options, Settings};
+use crate::options::{Options, Settings, Theme};
 use crate::storm::Cure;
 use crate::workload::OpenBatch;
 
@@ -60,11 +60,13 @@ impl World {
         let options = Options::draw(seed, &settings);
         let mut dice = Dice::new(seed);
         let cluster = ModelCluster::new(options.model.clone());
-        let net = Network::new(cluster, options.network.clone(), dice.roll(), Monitor::default());
+        let mut net = Network::new(cluster, options.network.clone(), dice.roll(), Monitor::default());
         let now = net.now();
         let engine = Engine::new(options.client.clone(), now).expect("there are seeds");
         let tags: Vec<String> = (0..options.slots).map(|_| format!("t{}", dice.below(1_000_000))).collect();
         let slots = tags.iter().map(|tag| slot_of(tag.as_bytes())).collect();
+        net.tap_mut().now = now;
+        net.tap_mut().ports = (0..16).map(|node| options.model.first_port + node).collect();
         let mut world = World {
             settings,
             options,
@@ -143,7 +145,9 @@ impl World {
             EngineEvent::NodeDown { .. } => self.cover(Event::ConnectionLost),
             EngineEvent::TopologyChanged { .. } => self.cover(Event::View),
             // Nothing in these runs sends replies that answer nothing, or leaves any out.
-            EngineEvent::Desync { node, what } if !self.options.desyncs && !what.contains("another node") => {
+            EngineEvent::Desync { node, what }
+                if self.options.theme != Theme::Desync && !what.contains("another node") =>
+            {
                 self.problem("desync", format!("{node}: {what}"));
             }
             _ => {}
@@ -195,6 +199,7 @@ impl World {
         }
         self.net.pass(next);
         let now = self.net.now();
+        self.net.tap_mut().now = now;
         if travel <= now {
             self.travel();
         } else if timeout <= now {
