@@ -201,14 +201,12 @@ impl Cmd {
             None if self.has_a_place() => request.keys = Keys::Marked(&self.keys),
             None => return Err(self.unknown(words)),
         }
-        if self.read_only {
-            request = request.read_only();
-        }
+        request.flags |= u8::from(self.read_only) * retry::READ_ONLY;
         request.merge = self.merge.unwrap_or(request.merge);
-        Ok(match self.retry {
-            Some(policy) => request.retry_unknown(policy),
-            None => request,
-        })
+        if let Some(policy) = self.retry {
+            request.decide_retry(policy);
+        }
+        Ok(request)
     }
 
     /// Whether the caller said where the command goes.
@@ -224,7 +222,7 @@ impl Cmd {
             Admission::NeedsRoute(why) if !self.has_a_place() => return not_allowed(why),
             Admission::NeedsRoute(_) | Admission::Open => {}
         }
-        request.flags = u8::from(spec.read_only) * retry::READ_ONLY;
+        request.flags = spec.flags & retry::READ_ONLY;
         request.group = spec.group;
         request.merge = spec.merge;
         match locate(spec.keys, words) {

@@ -36,7 +36,7 @@ pub(crate) fn inspect(words: &[&[u8]]) -> Inspected {
     let Some(spec) = spec::lookup_bytes(name, args.first().copied()) else { return Inspected::UNKNOWN };
     Inspected {
         keys: keys(spec, args),
-        read_only: spec.read_only,
+        read_only: spec.is_read_only(),
         idempotency: idempotency::classify(spec, args),
     }
 }
@@ -45,18 +45,11 @@ fn keys(spec: &Spec, args: &[&[u8]]) -> Option<SmallVec<[usize; 4]>> {
     match locate(spec.keys, args) {
         // A slot's number, or what a script over no keys does, is no list of keys.
         Located::Keys(Keys::InSlot(_)) | Located::Missing => None,
-        Located::Keyless if spec.keys != KeySpec::None || touches_all_keys(spec) => None,
+        Located::Keyless if spec.keys != KeySpec::None || spec.is_about_all_keys() => None,
         Located::Keyless => Some(SmallVec::new()),
         Located::Keys(keys) => Some(keys.positions(WordList::len(args)).map(|at| at + 1).collect()),
         Located::Blocking => None,
     }
-}
-
-/// Commands without keys that are about all of them.
-fn touches_all_keys(spec: &Spec) -> bool {
-    const WRITES: &[&str] = &["CLUSTER FLUSHSLOT", "DEBUG", "FLUSHALL", "FLUSHDB", "SWAPDB"];
-    // DBSIZE, KEYS, RANDOMKEY, SCAN.
-    spec.read_only || WRITES.contains(&spec.name)
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod plan;
 mod replies;
 mod request;
 pub(crate) mod retry;
+mod row;
 mod server;
 mod sets;
 mod sorted_sets;
