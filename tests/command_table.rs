@@ -3,11 +3,24 @@
 //!
 //! Differences that are meant are listed here, each with its reason; every other difference fails.
 
+#[path = "command_table/arguments.rs"]
+mod arguments;
+#[path = "commands/src/ask.rs"]
+#[allow(dead_code, reason = "the generator uses the rest of it")]
+mod ask;
+#[path = "commands/src/generate.rs"]
+mod generate;
+#[path = "commands/src/overrides.rs"]
+mod overrides;
+#[path = "model/random.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod random;
 mod servers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use panpipe::command::{Cmd, Merge, Route, Spec, cmd, keys_of, known_commands};
+use panpipe::error::ErrorKind;
 use servers::{Server, Value, Version};
 
 /// What one server says of one command.
@@ -329,15 +342,19 @@ fn sample(name: &str, arity: i64) -> String {
     format!("{name} {}", args.join(" "))
 }
 
+/// What is routed by its keys.
+fn with_keys() -> impl Iterator<Item = &'static Spec> {
+    known_commands().filter(|spec| spec.has_keys() && spec.refusal().is_none())
+}
+
 #[test]
 fn keys_are_those_that_the_server_finds() {
-    let mut compared = std::collections::BTreeSet::new();
+    let mut compared = BTreeSet::new();
     let mut wrong = Vec::new();
     for version in Version::ALL {
         let server = Server::start(version, &[]);
         let known = commands(&server);
-        let fixed =
-            known_commands().filter(|spec| spec.has_keys() && !SAMPLES.iter().any(|line| is_of(line, spec)));
+        let fixed = with_keys().filter(|spec| !SAMPLES.iter().any(|line| is_of(line, spec)));
         let fixed = fixed.filter_map(|spec| Some(sample(spec.name(), known.get(spec.name())?.arity)));
         let given = SAMPLES.iter().map(|line| (*line).to_owned());
         for line in fixed.chain(given) {
@@ -353,7 +370,7 @@ fn keys_are_those_that_the_server_finds() {
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
     let of_no_server = |name: &str| Version::ALL.iter().all(|version| !expected_on(name, *version));
-    for spec in known_commands().filter(|spec| spec.has_keys() && !routed_without_keys(spec.name())) {
+    for spec in with_keys().filter(|spec| !routed_without_keys(spec.name())) {
         assert!(
             compared.contains(spec.name()) || of_no_server(spec.name()),
             "{} was not compared",
@@ -368,5 +385,128 @@ fn is_of(line: &str, spec: &Spec) -> bool {
 
 /// Routed by a slot's number, or by a channel: no keys to the server.
 fn routed_without_keys(name: &str) -> bool {
-    matches!(name, "CLUSTER COUNTKEYSINSLOT" | "CLUSTER GETKEYSINSLOT" | "SPUBLISH" | "CLUSTERSCAN")
+    matches!(
+        name,
+        "CLUSTER COUNTKEYSINSLOT"
+            | "CLUSTER GETKEYSINSLOT"
+            | "CLUSTERSCAN"
+            | "SPUBLISH"
+            | "SSUBSCRIBE"
+            | "SUNSUBSCRIBE"
+    )
+}
+
+#[test]
+fn the_table_is_what_the_servers_say() {
+    if let Err(why) = generate::check() {
+        panic!("{why}");
+    }
+}
+
+/// What the server says of an invocation's keys; nothing where it finds fault with the invocation.
+fn keys_or_fault(server: &Server, words: &[&str]) -> Option<Vec<Vec<u8>>> {
+    let reply = server.call(&[&["COMMAND", "GETKEYS"], words].concat());
+    match reply.error() {
+        Some(error) if error.contains("no key arguments") => Some(Vec::new()),
+        Some(_) => None,
+        None => Some(reply.items().iter().map(|key| key.bytes().expect("a key").to_vec()).collect()),
+    }
+}
+
+/// Compares one invocation; whether the server accepted it.
+fn compare_drawn(server: &Server, spec: &Spec, words: &[&str]) -> Result<bool, String> {
+    let Some(mut theirs) = keys_or_fault(server, words) else { return Ok(false) };
+    let args: Vec<&[u8]> = words[1..].iter().map(|word| word.as_bytes()).collect();
+    let line = words.join(" ");
+    let positions = spec.key_positions(&args).ok_or_else(|| format!("{line}: ours finds no keys"))?;
+    let mut ours: Vec<Vec<u8>> = positions.iter().map(|at| args[*at].to_vec()).collect();
+    ours.sort();
+    theirs.sort();
+    let texts =
+        |keys: Vec<Vec<u8>>| keys.iter().map(|key| key.escape_ascii().to_string()).collect::<Vec<_>>();
+    equal(&line, texts(ours), texts(theirs)).map(|()| true)
+}
+
+/// Only the last destination counts, and 7.0 names the first one too.
+fn has_two_destinations(name: &str, words: &[&str]) -> bool {
+    name.starts_with("GEORADIUS") && words.contains(&"STORE") && words.contains(&"STOREDIST")
+}
+
+#[test]
+fn keys_of_documented_invocations_are_those_that_the_server_finds() {
+    const DRAWN_PER_COMMAND: usize = 40;
+    let mut random = random::Random::new(1);
+    let mut wrong = Vec::new();
+    for version in ask::ASKED {
+        let server = Server::start(version, &[]);
+        for (name, documented) in arguments::documented(&server) {
+            let Some(spec) = row(&name).filter(|_| !routed_without_keys(&name)) else { continue };
+            let mut accepted = 0;
+            for _ in 0..DRAWN_PER_COMMAND {
+                let drawn = arguments::draw(&documented, &mut random);
+                let words: Vec<&str> = name.split(' ').chain(drawn.iter().map(String::as_str)).collect();
+                if version == Version::Redis70 && has_two_destinations(&name, &words) {
+                    continue;
+                }
+                match compare_drawn(&server, spec, &words) {
+                    Ok(is_accepted) => accepted += usize::from(is_accepted),
+                    Err(what) => wrong.push(format!("{}: {what}", version.name())),
+                }
+            }
+            // 7.0 answers no COMMAND GETKEYS of a name alone, and 8.2 describes no arguments of vector sets: `sample` makes those.
+            if accepted == 0 && spec.has_keys() && !documented.is_empty() {
+                wrong.push(format!("{}: {name}: the server accepts no invocation", version.name()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// The ways in which a command can be taken; a row must be in exactly one.
+fn routing_classes(spec: &Spec) -> Vec<&'static str> {
+    let is_free = spec.refusal().is_none() && spec.needs_route().is_none() && !spec.is_container();
+    let keyless = is_free && !spec.has_keys();
+    let classes = [
+        ("container", spec.is_container()),
+        ("refused", spec.refusal().is_some()),
+        ("needs a route", spec.needs_route().is_some()),
+        ("by keys", is_free && spec.has_keys()),
+        ("any primary", keyless && spec.route() == &Route::AnyPrimary),
+        ("all primaries", keyless && spec.route() == &Route::AllPrimaries),
+        ("all nodes", keyless && spec.route() == &Route::AllNodes),
+    ];
+    classes.into_iter().filter(|(_, is_in)| *is_in).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn every_command_of_every_server_is_in_exactly_one_routing_class() {
+    each_server(|_, known, wrong| {
+        for spec in known.keys().filter_map(|name| row(name)) {
+            let classes = routing_classes(spec);
+            if classes.len() != 1 {
+                wrong.push(format!("{}: {classes:?}", spec.name()));
+            }
+            let refused = match cmd(spec.name()).request() {
+                Err(error) => matches!(error.kind(), ErrorKind::NotAllowed { .. }),
+                Ok(_) => false,
+            };
+            if refused != (spec.refusal().is_some() || spec.needs_route().is_some()) {
+                wrong.push(format!("{}: {classes:?}, and refused: {refused}", spec.name()));
+            }
+        }
+    });
+}
+
+#[test]
+fn unknown_commands_without_marked_keys_or_a_route_are_refused() {
+    let is_unknown = |command: &Cmd| match command.request() {
+        Err(error) => matches!(error.kind(), ErrorKind::UnknownCommand { .. }),
+        Ok(_) => false,
+    };
+    for name in ["JSON.GET", "FT.SEARCH", "NEWER", "CONFIG NEWER", "XINFO NEWER"] {
+        let command = cmd(name).arg("doc");
+        assert!(is_unknown(&command), "{name}");
+        assert!(!is_unknown(&command.clone().key("doc")), "{name}");
+        assert!(!is_unknown(&command.route(Route::AnyPrimary)), "{name}");
+    }
 }

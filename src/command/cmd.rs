@@ -227,7 +227,7 @@ impl Cmd {
         request.merge = spec.merge;
         match locate(spec.keys, words) {
             Located::Keys(keys) => request.keys = keys,
-            Located::Blocking => return not_allowed(BLOCK_OPTION),
+            Located::Blocking(_) => return not_allowed(BLOCK_OPTION),
             Located::Keyless | Located::Missing if !self.keys.is_empty() => {
                 request.keys = Keys::Marked(&self.keys);
             }

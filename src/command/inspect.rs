@@ -47,8 +47,9 @@ fn keys(spec: &Spec, args: &[&[u8]]) -> Option<SmallVec<[usize; 4]>> {
         Located::Keys(Keys::InSlot(_)) | Located::Missing => None,
         Located::Keyless if spec.keys != KeySpec::None || spec.is_about_all_keys() => None,
         Located::Keyless => Some(SmallVec::new()),
-        Located::Keys(keys) => Some(keys.positions(WordList::len(args)).map(|at| at + 1).collect()),
-        Located::Blocking => None,
+        Located::Keys(keys) | Located::Blocking(keys) => {
+            Some(keys.positions(WordList::len(args)).map(|at| at + 1).collect())
+        }
     }
 }
 
@@ -75,6 +76,11 @@ mod tests {
         assert_eq!(positions("ZUNIONSTORE d 2 a b"), Some(vec![1, 3, 4]));
         assert_eq!(positions("XREAD COUNT 1 STREAMS a b 0 0"), Some(vec![4, 5]));
         assert_eq!(positions("SORT a STORE d"), Some(vec![1, 3]));
+        assert_eq!(
+            positions("XREAD BLOCK 0 STREAMS a 0"),
+            Some(vec![4]),
+            "whether it may be sent is another question"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! [command tips]: https://redis.io/docs/latest/develop/reference/command-tips/
 
 use crate::command::idempotency::Condition;
+use crate::command::locate::{Located, locate};
 use crate::command::table::TABLE;
 use crate::command::{Idempotency, Merge, Route, row};
 
@@ -127,6 +128,22 @@ impl Spec {
     /// Whether its keys decide where it goes (or a slot's number, as in `CLUSTER COUNTKEYSINSLOT`).
     pub fn has_keys(&self) -> bool {
         self.keys != KeySpec::None
+    }
+
+    /// The positions of its keys among the words that follow the first word of its name (of `CONFIG SET` the SET is one of them); empty
+    /// where it has none, and nothing where they are not where they should be.
+    ///
+    /// ```
+    /// let zunionstore = panpipe::command::known_commands().find(|spec| spec.name() == "ZUNIONSTORE").unwrap();
+    /// assert_eq!(zunionstore.key_positions(&[b"all", b"2", b"one", b"two"]), Some(vec![0, 2, 3]));
+    /// assert_eq!(zunionstore.key_positions(&[b"all", b"9", b"one", b"two"]), None);
+    /// ```
+    pub fn key_positions(&self, words: &[&[u8]]) -> Option<Vec<usize>> {
+        match locate(self.keys, words) {
+            Located::Keys(keys) | Located::Blocking(keys) => Some(keys.positions(words.len()).collect()),
+            Located::Keyless => Some(Vec::new()),
+            Located::Missing => None,
+        }
     }
 
     /// Whether keys of several slots are split into one command per slot.
