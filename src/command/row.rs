@@ -21,7 +21,7 @@ pub(super) const ADMIN: u8 = 8;
 pub(super) const PUBSUB: u8 = 16;
 /// A script may not run it: `noscript`.
 pub(super) const NO_SCRIPT: u8 = 32;
-/// It names no keys and is about all of them: of the category `@keyspace`, and without key specifications.
+/// It is about all keys: of the category `@keyspace`, and without key specifications.
 pub(super) const ALL_KEYS: u8 = 64;
 
 // Where keys are.

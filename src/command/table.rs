@@ -98,7 +98,7 @@ pub(crate) static TABLE: &[Spec] = &[
     row("CLUSTER SLOT-STATS", -4, NONE, NO_KEYS, shards(Merge::Concat), SAME),
     row("CLUSTER SLOTS", 2, NONE, NO_KEYS, OPEN, SAME),
     row("CLUSTER SYNCSLOTS", -3, ADMIN, NO_KEYS, refused(STREAM), REPEATS),
-    row("CLUSTERSCAN", -2, READ, range(0, 0, 1), OPEN, READS),
+    row("CLUSTERSCAN", -2, READ | ALL_KEYS, range(0, 0, 1), OPEN, READS),
     row("COMMAND", -1, NONE, NO_KEYS, CONTAINER, SAME),
     row("COMMAND COUNT", 2, NONE, NO_KEYS, OPEN, SAME),
     row("COMMAND DOCS", -2, NONE, NO_KEYS, OPEN, SAME),

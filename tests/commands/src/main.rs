@@ -13,7 +13,6 @@ mod ask;
 mod generate;
 mod overrides;
 #[path = "../../servers/mod.rs"]
-#[allow(dead_code, reason = "the tests use the rest of it")]
 mod servers;
 
 fn main() -> ExitCode {
