@@ -24,8 +24,7 @@ pub fn cmd(name: &str) -> Cmd {
         keys: SmallVec::new(),
         route: None,
         merge: None,
-        read_only: false,
-        retry: None,
+        marks: 0,
     };
     if words.is_empty() { command } else { command.args(words.split_ascii_whitespace()) }
 }
@@ -84,8 +83,8 @@ pub struct Cmd {
     keys: SmallVec<[u32; 4]>,
     route: Option<Route>,
     merge: Option<Merge>,
-    read_only: bool,
-    retry: Option<RetryUnknown>,
+    /// Bits of `retry`. One field: a command under construction is moved with every argument.
+    marks: u8,
 }
 
 impl Cmd {
@@ -133,7 +132,7 @@ impl Cmd {
     /// known commands the client knows it.
     #[must_use]
     pub fn read_only(mut self) -> Self {
-        self.read_only = true;
+        self.marks |= retry::READ_ONLY;
         self
     }
 
@@ -149,7 +148,7 @@ impl Cmd {
     /// ```
     #[must_use]
     pub fn retry_unknown(mut self, policy: RetryUnknown) -> Self {
-        self.retry = Some(policy);
+        self.marks = (self.marks & retry::READ_ONLY) | retry::mark(policy);
         self
     }
 
@@ -201,9 +200,9 @@ impl Cmd {
             None if self.has_a_place() => request.keys = Keys::Marked(&self.keys),
             None => return Err(self.unknown(words)),
         }
-        request.flags |= u8::from(self.read_only) * retry::READ_ONLY;
+        request.flags |= self.marks & retry::READ_ONLY;
         request.merge = self.merge.unwrap_or(request.merge);
-        if let Some(policy) = self.retry {
+        if let Some(policy) = retry::marked(self.marks) {
             request.decide_retry(policy);
         }
         Ok(request)
