@@ -15,7 +15,7 @@ mod topology;
 mod waiting;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
@@ -354,6 +354,19 @@ pub(super) fn slots_reply(ranges: &[(u16, u16, u16)]) -> String {
         reply += &format!("*3\r\n:{start}\r\n:{end}\r\n*3\r\n$1\r\nh\r\n:{port}\r\n$40\r\n{port:040}\r\n");
     }
     reply
+}
+
+/// The reply to CLUSTER NODES: as `slots_reply`, with the config epoch of each node.
+pub(super) fn nodes_reply(ranges: &[(u16, u16, u16)], epoch: impl Fn(u16) -> u64) -> String {
+    let mut text = String::new();
+    for port in ranges.iter().map(|range| range.2).collect::<BTreeSet<_>>() {
+        text += &format!("{port:040} h:{port}@1 master - 0 0 {} connected", epoch(port));
+        for (start, end, _) in ranges.iter().filter(|range| range.2 == port) {
+            text += &format!(" {start}-{end}");
+        }
+        text += "\n";
+    }
+    format!("={}\r\ntxt:{text}\r\n", text.len() + 4)
 }
 
 pub(super) fn not_executed(kind: &str) -> String {
