@@ -19,8 +19,8 @@
 //!
 //! `submit` routes and encodes, `connection` with `send_queue`, `in_flight` and `recv_buf` is one node's state, `complete` gives replies
 //! to their owners (`reply_slab` for pipelines, `stream` for the event-driven use), `redirect` and `fence` hold commands back and send
-//! them on, `refresh` learns the topology, `view` takes it over, `arbitrate` hears several nodes where one is in doubt, `coverage` answers
-//! for slots without owner, `lifecycle` connects and buries, `timer` watches deadlines.
+//! them on, `refresh` learns the topology, `search` finds somebody to ask, `sanity` says what is believed, `view`
+//! takes it over, `arbitrate` hears several nodes where one is in doubt, `coverage` answers for slots without owner, `lifecycle` connects and buries, `timer` watches deadlines.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
@@ -44,6 +44,8 @@ mod reply_slab;
 mod retry;
 mod rng;
 mod run;
+mod sanity;
+mod search;
 mod send_queue;
 mod settle;
 mod stats;

@@ -17,19 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Engine;
 use crate::engine::arbitrate::Arbitration;
-use crate::engine::connection::LinkState;
 use crate::engine::event::Event;
 use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
-use crate::engine::retry;
 use crate::engine::time::Timestamp;
 use crate::resp::encode::WireBuf;
 use crate::resp::reply::ReplyRef;
-use crate::topology::{self, Snapshot};
 
 /// How long one node may take to answer before another is asked.
 pub(crate) const ANSWER_MS: u64 = 1_000;
-/// Pause before the next unconnected node is dialled for a view.
-const NEXT_CANDIDATE_MS: u64 = 250;
 /// Longest pause between refreshes while triggers go on.
 const PAUSE_MS_MAX: u64 = 1_000;
 /// Jitter before a triggered refresh, and where the cluster is large.
@@ -55,7 +50,7 @@ struct Flight {
 /// The state of refreshing.
 #[derive(Debug)]
 pub(crate) struct Refresh {
-    wanted: Timestamp,
+    pub(super) wanted: Timestamp,
     periodic: Timestamp,
     flight: Option<Flight>,
     pub(crate) again: bool,
@@ -65,11 +60,11 @@ pub(crate) struct Refresh {
     hint: Option<u16>,
     /// The node that disappointed last; somebody else is asked next.
     avoid: Option<u16>,
-    next_candidate: usize,
+    pub(super) next_candidate: usize,
     /// Nobody could be asked: the node that was dialled last, of those that are dialled one after the other.
-    searching: Option<Option<u16>>,
+    pub(super) searching: Option<Option<u16>>,
     /// Times that all nodes were dialled in vain, since the last view.
-    rounds: u32,
+    pub(super) rounds: u32,
     /// Nodes that are cut off from the others, as they said, and until when that is remembered.
     suspects: BTreeMap<u16, Timestamp>,
     /// Nodes at whose address another server answers.
@@ -300,44 +295,6 @@ impl Engine {
         self.links.get(usize::from(row)).is_some_and(|link| link.is_ready() && !link.redial)
     }
 
-    /// Nobody is in service: dial the next node we know of, seeds included.
-    fn dial_candidate(&mut self, now: Timestamp) {
-        if self.refresh.next_candidate >= self.links.len() {
-            self.refresh.next_candidate = 0;
-            self.admit_seeds_afresh();
-        }
-        let first = self.refresh.next_candidate;
-        let idle = |row: &usize| {
-            self.links.get(*row).is_some_and(|link| link.state == LinkState::Idle && link.endpoint.is_some())
-        };
-        let candidate = (first..self.links.len()).find(idle);
-        self.refresh.next_candidate = candidate.map_or(self.links.len(), |row| row + 1);
-        self.refresh.searching = Some(candidate.map(|row| row as u16));
-        if let Some(row) = candidate {
-            self.refresh.wanted = now.after_ms(NEXT_CANDIDATE_MS);
-            self.dial(row as u16, now);
-        } else {
-            let (first_ms, last_ms) = (self.config.reconnect_min_ms, self.config.reconnect_max_ms);
-            let pause_ms = retry::round_delay_ms(self.refresh.rounds, first_ms, last_ms, &mut self.rng);
-            self.refresh.rounds = self.refresh.rounds.saturating_add(1);
-            self.refresh.wanted = now.after_ms(pause_ms);
-        }
-    }
-
-    /// Everybody has been tried. The addresses we know may all be given up, or given to others: resolve the seeds' names afresh, and take
-    /// whoever answers there now.
-    fn admit_seeds_afresh(&mut self) {
-        let strangers = std::mem::take(&mut self.refresh.strangers);
-        for seed in self.config.seeds.clone() {
-            if let Some(row) = self.nodes.by_endpoint(&seed).filter(|row| strangers.contains(row)) {
-                self.nodes.forget_address(row);
-            }
-            if let Some(row) = self.nodes.admit_afresh(&seed) {
-                self.ensure_link(row);
-            }
-        }
-    }
-
     /// The answer to CLUSTER SLOTS, or to a question of an arbitration.
     #[cold]
     pub(crate) fn on_topology(&mut self, row: u16, serial: u32, reply: ReplyRef<'_>, now: Timestamp) {
@@ -348,52 +305,6 @@ impl Engine {
             Ok(snapshot) => self.apply_view(row, &snapshot, flight.sent_at, now),
             Err(reason) => self.ask_somebody_else(row, reason, now),
         }
-    }
-
-    /// One node's view, if it can be believed at all.
-    fn read_view(&mut self, row: u16, reply: ReplyRef<'_>) -> Result<Snapshot, String> {
-        self.check_view_bytes(reply.frame().len())?;
-        let asked = self.nodes.get(row).and_then(|node| node.endpoint().cloned());
-        let asked = asked.ok_or("its address is unknown")?;
-        let snapshot = topology::parse_slots(reply, &asked).map_err(|error| {
-            self.refresh.too_large += u64::from(error == topology::SnapshotError::TooManyNodes);
-            error.to_string()
-        })?;
-        self.check_view_nodes(&snapshot)?;
-        if self.is_of_another_cluster(row, &snapshot) {
-            return Err("it shares no node with the cluster as known: another cluster's".to_owned());
-        }
-        Ok(snapshot)
-    }
-
-    pub(crate) fn check_view_bytes(&mut self, bytes: usize) -> Result<(), String> {
-        let bytes_max = self.config.limits.view_bytes_max;
-        if bytes <= bytes_max {
-            return Ok(());
-        }
-        self.refresh.too_large += 1;
-        Err(format!("a view of {bytes} bytes, and {bytes_max} are allowed"))
-    }
-
-    pub(crate) fn check_view_nodes(&mut self, snapshot: &Snapshot) -> Result<(), String> {
-        let (nodes, nodes_max) = (snapshot.nodes.len(), self.config.limits.view_nodes_max);
-        if nodes <= nodes_max {
-            return Ok(());
-        }
-        self.refresh.too_large += 1;
-        Err(format!("a view of {nodes} nodes, and {nodes_max} are allowed"))
-    }
-
-    /// Whether a view comes from a node that has left for another cluster, or never was in ours: it names none of our nodes, and the node
-    /// that gave it is one of them, or one of them is still in service.
-    fn is_of_another_cluster(&self, row: u16, snapshot: &Snapshot) -> bool {
-        let is_ours = |row: u16| {
-            let known = self.nodes.get(row).is_some_and(|node| !node.id().is_empty());
-            known && self.links.get(usize::from(row)).is_some_and(|link| link.in_view)
-        };
-        let named = |id: &str| self.nodes.by_id(id).is_some_and(is_ours);
-        let mut others = (0..self.links.len() as u16).filter(|&row| is_ours(row) && self.can_be_asked(row));
-        !snapshot.nodes.iter().any(|node| named(&node.id)) && (is_ours(row) || others.next().is_some())
     }
 
     /// A view was of no use: another node is asked, after a pause that grows while that goes on.

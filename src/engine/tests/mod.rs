@@ -1,6 +1,7 @@
 //! The engine against scripted servers, under a clock that the test moves. The tests read as transcripts: what was written to which node,
 //! what it answers, what the caller gets.
 
+mod arbitration;
 mod cuts;
 mod deadlines;
 mod fences;
@@ -12,6 +13,7 @@ mod redirects;
 mod refreshing;
 mod sim;
 mod topology;
+mod views;
 mod waiting;
 mod windows;
 
