@@ -142,7 +142,7 @@ fn while_nobody_answers_the_rounds_become_rarer_and_never_end() {
     }
     let in_first = dialled.iter().filter(|&&ms| ms < 10_000).count();
     let in_last = dialled.iter().filter(|&&ms| ms >= 60_000).count();
-    assert!(in_first >= 6 && in_first < 60, "{in_first} in the first ten seconds");
+    assert!((6..60).contains(&in_first), "{in_first} in the first ten seconds");
     assert!((9..70).contains(&in_last), "{in_last} in the last minute");
     // Whoever comes back is asked soon.
     while s.dials.is_empty() {
