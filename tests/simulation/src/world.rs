@@ -67,6 +67,7 @@ impl World {
         let tags: Vec<String> = (0..options.slots).map(|_| format!("t{}", dice.below(1_000_000))).collect();
         let slots = tags.iter().map(|tag| slot_of(tag.as_bytes())).collect();
         net.tap_mut().now = now;
+        net.tap_mut().traces_since = settings.trace.then_some(now);
         net.tap_mut().is_relaxed = options.client.order == Order::Relaxed;
         net.tap_mut().ports = (0..16).map(|node| options.model.first_port + node).collect();
         let mut world = World {
