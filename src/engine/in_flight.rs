@@ -14,9 +14,16 @@ pub(crate) const NO_SLOT: u16 = SLOT_COUNT;
 pub(crate) const STREAM: u32 = u32::MAX;
 /// `InFlight::batch` of the engine's own CLUSTER SLOTS.
 pub(crate) const REFRESH: u32 = u32::MAX - 1;
+/// `InFlight::batch` of the engine's own ECHO; `index` then tells which text must come back.
+pub(crate) const SENTINEL: u32 = u32::MAX - 2;
+/// Smaller values are rows of the batch table.
+pub(crate) const RESERVED_MIN: u32 = SENTINEL;
 
 /// What stands before a command that an ASK sent elsewhere, in the same entry: the flag that ASKING sets is spent by the next command.
 pub(crate) const ASKING_WIRE: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
+
+/// An idle connection keeps room for this many entries.
+const KEPT_ENTRIES_MAX: usize = 1024;
 
 /// One unanswered command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +59,22 @@ impl InFlight {
     pub(crate) const PINNED: u8 = 16;
     /// The reply to its ASKING has come.
     pub(crate) const ASKING_ANSWERED: u8 = 8;
+    /// The caller wants it never to be sent again where it is in doubt.
+    pub(crate) const RETRY_NEVER: u8 = 32;
+    /// The caller wants it to be sent again where it is in doubt, whatever it does.
+    pub(crate) const RETRY_ALWAYS: u8 = 64;
+    /// Nobody waits for its reply any more: a tombstone. Counted in `Link::tombstones` exactly as long as it has this flag.
+    pub(crate) const GIVEN_UP: u8 = 128;
+    /// Flags that belong to the command, wherever it is sent.
+    const OWN: u8 = InFlight::READ_ONLY | InFlight::PINNED | InFlight::RETRY_NEVER | InFlight::RETRY_ALWAYS;
 
     pub(crate) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Whether a caller submitted it, and not the engine.
+    pub(crate) fn is_callers(&self) -> bool {
+        self.batch < RESERVED_MIN || self.batch == STREAM
     }
 
     /// Bytes of the ASKING in front.
@@ -65,7 +85,7 @@ impl InFlight {
     /// The entry as it was before it was sent anywhere: without ASKING, and no fence's.
     pub(crate) fn unsent(mut self) -> Self {
         self.len -= self.asking_len();
-        self.flags &= InFlight::READ_ONLY | InFlight::PINNED;
+        self.flags &= InFlight::OWN;
         self
     }
 }
@@ -110,6 +130,18 @@ impl InFlightQueue {
         if self.head >= self.entries.len() {
             self.entries.clear();
             self.head = 0;
+        }
+    }
+
+    /// Whether it is empty, and has grown for many.
+    pub(crate) fn has_spare_memory(&self) -> bool {
+        self.is_empty() && self.entries.capacity() > KEPT_ENTRIES_MAX
+    }
+
+    /// Gives the memory back; the queue must be empty.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() {
+            *self = InFlightQueue::default();
         }
     }
 

@@ -440,6 +440,9 @@ impl Engine {
         }
         link.unflushed_commands = 0;
         link.queue.flush();
+        if link.stats.replies >= link.guard.due_at {
+            self.send_sentinel(row);
+        }
         self.schedule_transmit(row);
     }
 

@@ -60,6 +60,9 @@ pub(super) fn config() -> Config {
     config.jitter_seed = 1;
     // Background refreshes would stand between the lines of every transcript.
     config.refresh_interval_ms = 0;
+    // So would checks.
+    config.sentinel_replies = 0;
+    config.sentinel_ms = 0;
     config
 }
 
