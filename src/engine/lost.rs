@@ -12,9 +12,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::RetryUnknown;
+use crate::command::{Idempotency, inspect};
+use crate::config::{Order, RetryUnknown};
+use crate::engine::conflict::{Footprints, words_of};
 use crate::engine::connection::Runs;
 use crate::engine::in_flight::InFlight;
+use crate::engine::leg::footprint;
+use crate::engine::send_queue::CommandBytes;
 use crate::engine::{Engine, keeps};
 use crate::error::{Error, ErrorKind, Outcome};
 
@@ -34,31 +38,12 @@ impl Resent {
     }
 }
 
-/// The later commands of the same connection that were sent: what a command would be sent again past. Keys are told apart by slot.
+/// The later commands of one slot that were sent on the same connection: what a command would be sent again past.
 #[derive(Debug, Default)]
 struct Behind {
-    written: BTreeSet<u16>,
-    stays: BTreeSet<u16>,
-}
-
-impl Behind {
-    /// Whether the order among conflicting commands lets this one be sent again.
-    fn lets_pass(&self, entry: &InFlight, keeps_reads: bool, keeps_writes: bool) -> bool {
-        if entry.has(InFlight::READ_ONLY) {
-            !keeps_reads || !self.written.contains(&entry.slot)
-        } else {
-            !keeps_writes || !self.stays.contains(&entry.slot)
-        }
-    }
-
-    fn note(&mut self, entry: &InFlight, is_resent: bool) {
-        if !entry.has(InFlight::READ_ONLY) {
-            self.written.insert(entry.slot);
-        }
-        if !is_resent {
-            self.stays.insert(entry.slot);
-        }
-    }
+    writes: Footprints,
+    /// Those, reads too, that are not sent again.
+    stays: Footprints,
 }
 
 impl Engine {
@@ -71,7 +56,7 @@ impl Engine {
         let entries: Vec<InFlight> = link.in_flight.take();
         let (acked, sent) = (link.queue.acked(), link.queue.sent());
         let flushed = link.queue.encoded() - link.queue.unflushed_bytes();
-        let resend = self.resendable(row, &entries, (acked, sent), begun.is_some());
+        let resend = self.resendable(row, &entries, acked, sent, begun.is_some());
         let in_doubt = sent > acked;
         let mut at = acked;
         let mut runs = Runs::default();
@@ -95,6 +80,9 @@ impl Engine {
                 } else {
                     Outcome::NotExecuted
                 };
+                if is_sent && entry.has(InFlight::FENCED) && entry.is_callers() {
+                    self.note_lost(row, &entry, start);
+                }
                 ended.push((entry, outcome));
             }
         }
@@ -169,48 +157,80 @@ impl Engine {
         self.resent.0.retain(|sequence, _| live.contains(sequence));
     }
 
-    /// For each command that was sent whole, oldest first: whether it is sent again.
-    fn resendable(
-        &self,
-        row: u16,
-        entries: &[InFlight],
-        (acked, sent): (u64, u64),
-        has_begun: bool,
-    ) -> Vec<bool> {
-        // What had not been sent whole did not run. A build that breaks the rule is in doubt about all of it that was begun.
+    /// How many of the commands at the front were sent whole.
+    fn sent_whole(&self, entries: &[InFlight], acked: u64, sent: u64) -> usize {
+        // A build that breaks the rule is in doubt about what had only been begun.
         let keeps_unsent = keeps!(self.config, NeverSent);
         let mut at = acked;
-        let mut starts = Vec::new();
-        for entry in entries {
-            let end = at + u64::from(entry.len);
-            if end > sent && (keeps_unsent || at >= sent) {
-                break;
+        let is_sent = |entry: &&InFlight| {
+            let begun = at < sent;
+            at += u64::from(entry.len);
+            at <= sent || (begun && !keeps_unsent)
+        };
+        entries.iter().take_while(is_sent).count()
+    }
+
+    /// For each command that was sent whole, oldest first: whether it is sent again.
+    fn resendable(
+        &mut self,
+        row: u16,
+        entries: &[InFlight],
+        acked: u64,
+        sent: u64,
+        has_begun: bool,
+    ) -> Vec<bool> {
+        let count = self.sent_whole(entries, acked, sent);
+        let entries = entries.get(..count).unwrap_or_default();
+        let mut resend = vec![false; count];
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return resend };
+        let starts = link.queue.segment_starts();
+        let Some(link) = self.links.get(usize::from(row)) else { return resend };
+        let bytes_of = |entry: &InFlight, at: u64| {
+            let asking = u64::from(entry.asking_len());
+            link.queue.share_from(&starts, at + asking, u64::from(entry.len) - asking)
+        };
+        let mut at = acked;
+        let mut concerned = BTreeSet::new();
+        for (n, (entry, resend)) in entries.iter().zip(&mut resend).enumerate() {
+            // A write whose reply had begun is not in doubt: it ran.
+            let ran = n == 0 && has_begun && !entry.has(InFlight::READ_ONLY);
+            *resend = !ran && self.is_wanted(entry) && self.policy_allows(entry, || bytes_of(entry, at));
+            if *resend {
+                concerned.insert(entry.slot);
             }
-            starts.push(at);
-            at = end;
+            at += u64::from(entry.len);
+        }
+        let order = self.config.order;
+        if order == Order::Relaxed {
+            return resend;
         }
         let keeps_reads = keeps!(self.config, ReadBehindWrite);
         let keeps_writes = keeps!(self.config, RetryTogether);
-        let mut behind = Behind::default();
-        let mut resend = vec![false; starts.len()];
-        for (n, (entry, resend)) in entries.iter().zip(&mut resend).enumerate().rev() {
-            if !entry.is_callers() {
+        let mut behind: BTreeMap<u16, Behind> = BTreeMap::new();
+        for (entry, resend) in entries.iter().zip(&mut resend).rev() {
+            at -= u64::from(entry.len);
+            if !entry.is_callers() || !concerned.contains(&entry.slot) {
                 continue;
             }
-            // A write whose reply had begun is not in doubt: it ran.
-            let ran = n == 0 && has_begun && !entry.has(InFlight::READ_ONLY);
-            let start = starts.get(n).copied().unwrap_or(acked);
-            *resend = !ran
-                && self.is_wanted(entry)
-                && behind.lets_pass(entry, keeps_reads, keeps_writes)
-                && self.policy_allows(row, entry, start);
-            behind.note(entry, *resend);
+            let footprint = footprint(order, entry, &bytes_of(entry, at));
+            let behind = behind.entry(entry.slot).or_default();
+            *resend &= if entry.has(InFlight::READ_ONLY) {
+                !keeps_reads || !behind.writes.conflicts(&footprint)
+            } else {
+                !keeps_writes || !behind.stays.conflicts(&footprint)
+            };
+            if !entry.has(InFlight::READ_ONLY) {
+                behind.writes.add(&footprint);
+            }
+            if !*resend {
+                behind.stays.add(&footprint);
+            }
         }
         resend
     }
 
     /// What `Config::retry_unknown`, or the caller of this one command, says of sending it again.
-    fn policy_allows(&self, _row: u16, entry: &InFlight, _start: u64) -> bool {
+    fn policy_allows(&self, entry: &InFlight, bytes: impl Fn() -> CommandBytes) -> bool {
         if !keeps!(self.config, UnknownIsFinal) {
             return true;
         }
@@ -220,9 +240,26 @@ impl Engine {
         match self.config.retry_unknown {
             RetryUnknown::Never => false,
             RetryUnknown::Always => true,
-            RetryUnknown::ReadOnly | RetryUnknown::Idempotent => entry.has(InFlight::READ_ONLY),
+            RetryUnknown::ReadOnly => entry.has(InFlight::READ_ONLY),
+            RetryUnknown::Idempotent => entry.has(InFlight::READ_ONLY) || is_idempotent(&bytes()),
         }
     }
+
+    /// A command that a fence waited for may have run; its bytes start there in the queue. It may have overtaken some that are held.
+    fn note_lost(&mut self, row: u16, entry: &InFlight, start: u64) {
+        let sequence = self.sequence_of(entry);
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        let asking = u64::from(entry.asking_len());
+        let bytes = link.queue.share(start + asking, u64::from(entry.len) - asking);
+        self.note_ran_with(entry, sequence, &bytes);
+    }
+}
+
+/// Whether the same is left behind when a command in its wire form runs twice.
+fn is_idempotent(bytes: &CommandBytes) -> bool {
+    let words = words_of(bytes);
+    let views: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
+    matches!(inspect(&views).idempotency, Idempotency::ReadOnly | Idempotency::Idempotent)
 }
 
 /// What the beginning of a reply to the front command proves.

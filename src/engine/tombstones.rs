@@ -100,6 +100,9 @@ impl Engine {
 
     /// The end of a reply whose beginning was dropped.
     pub(crate) fn end_skipped(&mut self, row: u16, entry: &InFlight) {
+        if entry.has(InFlight::FENCED) {
+            self.note_ran(row, entry);
+        }
         self.pop_answered(row);
         self.drop_entry(entry);
         self.uncount(entry, true);

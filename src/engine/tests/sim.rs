@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::model::{Cluster, PORTS, Socket};
 use super::{Cmd, config};
 use crate::command::{Arg, Keys, Merge, Request, Route, cmd};
-use crate::config::{Config, Endpoint, RetryUnknown};
+use crate::config::{Config, Endpoint, Order, RetryUnknown};
 use crate::engine::rng::Rng;
 use crate::engine::{Action, BatchId, ConnId, Engine, Timestamp, Token};
 use crate::error::{Error, Outcome};
@@ -103,6 +103,9 @@ fn settings(rng: &mut Rng) -> Config {
     config.retry_unknown = [RetryUnknown::ReadOnly, RetryUnknown::Never][rng.below(2) as usize];
     if rng.below(4) == 0 {
         config.limits.tombstones_per_node_max = 1 + rng.below(20) as usize;
+    }
+    if rng.below(4) == 0 {
+        config.order = Order::PerSlot;
     }
     if rng.below(4) == 0 {
         config.hops_max = rng.below(5) as u8;
@@ -326,9 +329,6 @@ impl Sim {
             recv.spare_mut()[..n].copy_from_slice(&rest[..n]);
             rest = &rest[n..];
             self.engine.handle_received(conn, recv, n, self.now);
-            if let Some(socket) = self.sockets.get_mut(&conn) {
-                socket.heard(n);
-            }
             self.act();
         }
     }
