@@ -146,6 +146,9 @@ impl<T: Transport> Client<T> {
             (Ok(()), None) => Err(Error::not_executed(ErrorKind::Cancelled)),
         };
         self.engine.abandon(batch);
+        if result.as_ref().is_err_and(|error: &Error| matches!(error.kind(), ErrorKind::Decode { .. })) {
+            self.engine.suspect_all();
+        }
         result
     }
 

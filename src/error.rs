@@ -353,7 +353,7 @@ impl Error {
         self.0.node.as_deref()
     }
 
-    /// How often the command was sent.
+    /// How often the command was sent, attempts whose fate is unknown included.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }

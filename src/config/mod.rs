@@ -230,7 +230,12 @@ pub struct Config {
     pub hops_max: u8,
     /// How long TRYAGAIN is retried.
     pub tryagain_wait_ms: u64,
-    /// Sent and unanswered commands when a connection breaks.
+    /// Commands that were sent and not answered when a connection breaks: which are sent again, each decided by itself. A caller can decide
+    /// for one command (`Cmd::retry_unknown`, `Request::retry_unknown`). Whatever this says, a read is not sent again behind a later
+    /// write of its keys that was sent, and a write only together with all later commands of its keys that were sent. What is not sent
+    /// again fails with the outcome `Unknown`; what is, and fails later, is `Unknown` too, and
+    /// [`Error::attempts`](crate::error::Error::attempts) counts all attempts ([`NodeStats::resent`](crate::engine::NodeStats::resent)
+    /// those that succeed as well).
     #[doc(alias("retry_on_timeout"))]
     pub retry_unknown: RetryUnknown,
     /// After a connection broke with commands in doubt: end it on the server too, with CLIENT KILL, before anything is sent on the next one. So

@@ -6,7 +6,7 @@ use crate::engine::in_flight::{InFlight, STREAM};
 use crate::engine::submit::BatchId;
 use crate::engine::time::Timestamp;
 use crate::engine::timeline::{NodeTrace, Timeline};
-use crate::engine::{Engine, Token};
+use crate::engine::{Batch, Engine, Token};
 use crate::error::{Error, ErrorKind, Outcome};
 
 impl Engine {
@@ -114,7 +114,7 @@ impl Engine {
         self.stream.fail(token.row, error);
     }
 
-    /// Whether any part of a batch has been answered, or has been begun to be sent.
+    /// Whether any part of a batch has been answered, or has been begun to be sent, on this connection or an earlier one.
     pub(crate) fn has_begun(&self, BatchId(id): BatchId) -> bool {
         let parts_left = self.batches.row(id).is_some_and(|batch| batch.unanswered == batch.leaves());
         let begun = |link: &Link| {
@@ -126,7 +126,10 @@ impl Engine {
             })
         };
         let held = |link: &Link| link.guard.held().any(|entry| entry.batch == id);
-        !parts_left || self.links.iter().any(|link| begun(link) || held(link))
+        let again = |batch: &Batch| batch.pending_sequences().any(|sequence| self.resent.contains(sequence));
+        !parts_left
+            || self.batches.row(id).is_some_and(again)
+            || self.links.iter().any(|link| begun(link) || held(link))
     }
 
     /// Takes one unsent command back. It is nearly always on the owner of its slot.
@@ -135,6 +138,11 @@ impl Engine {
         let others = (0..self.links.len() as u16).filter(|&row| Some(row) != owner);
         let rows: Vec<u16> = owner.into_iter().chain(others).collect();
         rows.into_iter().any(|row| !self.remove_unsent(row, &is_it).is_empty())
+    }
+
+    /// A window was full.
+    pub(crate) fn count_refusal(&mut self, error: &Error) {
+        self.windows_full += u64::from(matches!(error.kind(), ErrorKind::Full { .. }));
     }
 
     /// Whether a command of the event-driven use has no result yet.

@@ -97,7 +97,7 @@ impl Engine {
         }
     }
 
-    /// One reply to a command, of any kind.
+    /// One reply to a command, of any kind. Where its beginning was `skipped`, only its end means anything.
     fn on_frame(
         &mut self,
         row: u16,
@@ -154,36 +154,33 @@ impl Engine {
                 Err(LostBecause::Desync("the reply to ASKING is not +OK"))
             };
         }
+        self.on_result(row, recv, frame, &entry, now);
+        Ok(())
+    }
+
+    /// The result of the front command.
+    fn on_result(&mut self, row: u16, recv: &mut RecvBuf, frame: &Frame, entry: &InFlight, now: Timestamp) {
         if entry.has(InFlight::FENCED) && entry.batch != REFRESH {
-            self.note_ran(row, &entry);
+            self.note_ran(row, entry);
         }
         self.pop_answered(row);
+        self.uncount(entry, true);
+        let unread = recv.unread().get(..frame.len).unwrap_or_default();
         if entry.batch == REFRESH {
             // Read where it lies: a buffer with a part split off would stay with this connection.
-            let reply = ReplyRef::new(unread.get(..frame.len).unwrap_or_default());
-            self.on_topology(row, entry.index, reply, now);
+            self.on_topology(row, entry.index, ReplyRef::new(unread), now);
             recv.consume(frame.len);
         } else if self.holds_results() {
-            let frame = Bytes::copy_from_slice(unread.get(..frame.len).unwrap_or_default());
+            let frame = Bytes::copy_from_slice(unread);
             recv.consume(frame.len());
-            self.hold(row, &entry, Ok(frame));
-            self.uncount(&entry, true);
-            return Ok(());
-        } else if frame.len >= LARGE_REPLY_BYTES_MIN {
-            let frame = recv.take(frame.len);
-            self.deliver_large(&entry, frame);
+            return self.hold(row, entry, Ok(frame));
+        } else if frame.len < LARGE_REPLY_BYTES_MIN && self.deliver_small(entry, unread) {
+            recv.consume(frame.len);
         } else {
-            let filed = self.deliver_small(&entry, unread.get(..frame.len).unwrap_or_default());
-            if filed {
-                recv.consume(frame.len);
-            } else {
-                let frame = recv.take(frame.len);
-                self.deliver_large(&entry, frame);
-            }
+            let frame = recv.take(frame.len);
+            self.deliver_large(entry, frame);
         }
-        self.drop_entry(&entry);
-        self.uncount(&entry, true);
-        Ok(())
+        self.drop_entry(entry);
     }
 
     /// Answers false where the reply must be kept in the memory it was received into: an arena of 4 GiB is full.

@@ -40,7 +40,9 @@ impl Engine {
         if link.is_open() || link.state == LinkState::Queued {
             return;
         }
-        if self.dials.queue.is_empty() && self.admission(row, now) == Admission::Now {
+        // A first attempt need not stand behind those that wait for time.
+        let first = link.stats.connects == 0;
+        if (self.dials.queue.is_empty() || first) && self.admission(row, now) == Admission::Now {
             return self.dial_now(row, now);
         }
         if let Some(link) = self.links.get_mut(usize::from(row)) {

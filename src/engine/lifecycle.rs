@@ -258,6 +258,7 @@ impl Engine {
             link.forget_socket(&self.config);
             link.state = LinkState::Idle;
             self.actions.push_back(Action::Close { conn });
+            self.dial_waiting(now);
         }
     }
 

@@ -32,6 +32,15 @@ impl Resent {
         *self.0.entry(sequence).or_default() += 1;
     }
 
+    pub(crate) fn contains(&self, sequence: u64) -> bool {
+        self.0.contains_key(&sequence)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Earlier attempts of a command that has failed now; it is forgotten.
     pub(crate) fn take(&mut self, sequence: u64) -> u32 {
         if self.0.is_empty() { 0 } else { self.0.remove(&sequence).unwrap_or(0) }

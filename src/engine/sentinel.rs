@@ -135,11 +135,21 @@ impl Engine {
         }
     }
 
+    /// A caller got a reply of a shape that its command cannot have: the next flush of every node carries a sentinel.
+    #[cold]
+    pub(crate) fn suspect_all(&mut self) {
+        let checks = self.config.sentinel_replies > 0 || self.config.sentinel_ms > 0;
+        for link in self.links.iter_mut().filter(|link| checks && link.is_ready()) {
+            link.guard.due_at = 0;
+        }
+    }
+
     /// With `high_integrity` no command leaves without a sentinel behind it.
     #[cold]
     pub(crate) fn guard_flush(&mut self, row: u16) {
         let Some(link) = self.links.get(usize::from(row)) else { return };
-        let unguarded = link.in_flight.last().is_some_and(|last| last.batch != SENTINEL);
+        let mut unguarded = link.in_flight.iter().rev().take_while(|entry| entry.batch != SENTINEL);
+        let unguarded = unguarded.any(InFlight::is_callers);
         if unguarded && link.is_ready() && link.queue.has_unsent() {
             self.send_sentinel(row);
         }

@@ -3,6 +3,11 @@
 
 mod cuts;
 mod deadlines;
+#[cfg(feature = "testkit")]
+mod dials;
+mod doubt;
+#[cfg(feature = "testkit")]
+mod fenced;
 mod fences;
 mod loss;
 mod model;
@@ -11,7 +16,9 @@ mod queues;
 mod random;
 mod redirects;
 mod refreshing;
+mod sentinels;
 mod sim;
+mod tombstones;
 mod topology;
 mod waiting;
 mod windows;
