@@ -450,9 +450,10 @@ impl Engine {
             link.trace.bytes += link.queue.unflushed_bytes();
         }
         link.unflushed_commands = 0;
-        link.queue.flush();
         if link.stats.replies >= link.guard.due_at {
             self.send_sentinel(row);
+        } else {
+            link.queue.flush();
         }
         self.schedule_transmit(row);
     }
