@@ -420,11 +420,11 @@ impl Engine {
         op: StreamOp,
         now: Timestamp,
     ) -> Result<Token, Error> {
-        if let Plan::Split(parts) = plan {
-            if let Err(error) = self.check_parts(request, parts) {
-                self.count_refusal(&error);
-                return Err(error);
-            }
+        if let Plan::Split(parts) = plan
+            && let Err(error) = self.check_parts(request, parts)
+        {
+            self.count_refusal(&error);
+            return Err(error);
         }
         let timeout_ms = op.deadline.since(now).as_millis() as u64;
         let batch = self.batches.open(BatchOptions { timeout_ms, follow_redirects: true });
