@@ -49,6 +49,8 @@ pub(crate) struct World {
     pub(crate) migrating: BTreeMap<u16, usize>,
     /// Nodes that hear no news.
     pub(crate) held: BTreeSet<usize>,
+    /// Slots that changed hands a moment ago are left alone until then, where that matters.
+    pub(crate) quiet_until: BTreeMap<u16, Timestamp>,
     pub(crate) has_swapped: bool,
     pub(crate) problems: Vec<Problem>,
     pub(crate) coverage: Coverage,
@@ -86,6 +88,7 @@ impl World {
             cures: BTreeSet::new(),
             migrating: BTreeMap::new(),
             held: BTreeSet::new(),
+            quiet_until: BTreeMap::new(),
             has_swapped: false,
             problems: Vec::new(),
             coverage: Coverage::default(),
@@ -126,6 +129,7 @@ impl World {
                 Action::Connect { conn, endpoint } => {
                     self.trace(|| format!("connect {conn:?} {endpoint}"));
                     self.net.connect(conn, &endpoint);
+                    self.check_dials();
                 }
                 Action::Close { conn } => {
                     self.trace(|| format!("close {conn:?}"));
@@ -141,6 +145,13 @@ impl World {
             self.on_event(&event);
         }
         self.take_results();
+    }
+
+    fn check_dials(&mut self) {
+        let (dials, most) = (self.net.connecting(), self.engine.config().limits.connects_at_once_max);
+        if dials > most {
+            self.problem("dials", format!("{dials} connections are being made at once, {most} are allowed"));
+        }
     }
 
     fn on_event(&mut self, event: &EngineEvent) {
