@@ -7,13 +7,23 @@
 //! the test that runs it elsewhere, or with the reason why nothing runs it yet.
 #![cfg(feature = "testkit")]
 
+#[path = "scenarios/coverage.rs"]
+mod coverage;
+#[path = "scenarios/handshakes.rs"]
+mod handshakes;
 #[path = "scenarios/names.rs"]
 mod names;
 #[path = "scenarios/redirects.rs"]
 mod redirects;
 #[path = "scenarios/script.rs"]
 mod script;
+#[path = "scenarios/states.rs"]
+mod states;
+#[path = "scenarios/topologies.rs"]
+mod topologies;
 #[path = "support/transport.rs"]
 mod transport;
+#[path = "scenarios/wires.rs"]
+mod wires;
 #[path = "scenarios/world.rs"]
 mod world;

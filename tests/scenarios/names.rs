@@ -3,6 +3,12 @@
 //! `A`, `B`, `C` are the first three primaries; with one replica each, `A2`, `B2`, `C2` are theirs. `a`, `a2`, `b` … are slots which such a
 //! primary owns in the beginning, of two primaries as of three, and `a.x` is a key of slot `a`.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use panpipe::config::Resolver;
 use panpipe::slot::slot_of;
 use panpipe::testkit::ModelCluster;
 
@@ -56,4 +62,21 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 pub(crate) fn redirect(model: &ModelCluster, word: &str, of: &str, to: usize) -> Vec<u8> {
     let node = model.node(to);
     format!("-{word} {} {}:{}\r\n", slot(of), node.host(), node.port()).into_bytes()
+}
+
+/// What the names of all scenarios resolve to. They run side by side: each has names of its own.
+static ADDRESSES: Mutex<BTreeMap<String, u16>> = Mutex::new(BTreeMap::new());
+
+/// From now on the name stands for this port of this machine.
+pub(crate) fn resolve_to(name: &str, port: u16) {
+    ADDRESSES.lock().expect("no holder panics").insert(name.to_owned(), port);
+}
+
+/// A resolver that knows those names.
+pub(crate) fn resolver() -> Resolver {
+    Arc::new(|host, _| {
+        let port = ADDRESSES.lock().expect("no holder panics").get(host).copied();
+        let port = port.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such name"))?;
+        Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+    })
 }
