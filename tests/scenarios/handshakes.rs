@@ -165,5 +165,7 @@ fn cancel_a_million(world: &mut World) {
     assert_eq!(world.stats().queued_bytes, 0);
     assert!(peak_bytes < 64 << 20, "{peak_bytes} bytes held");
     let ran = world.count(Count::At(A)) + world.count(Count::At(B));
-    assert_eq!(ran, (ROUNDS / 10 * COMMANDS) as u64, "what had been flushed");
+    let flushed = (ROUNDS / 10 * COMMANDS) as u64;
+    // And what the client asks of its own.
+    assert!((flushed..flushed + 1_000).contains(&ran), "{ran} commands, {flushed} had been flushed");
 }

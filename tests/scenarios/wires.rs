@@ -201,7 +201,7 @@ scenarios! {
             Step::Flush(&[("SET a.k 1", "OK"), ("SET b.k 1", "OK")]),
             Step::Cluster(|model| model.failover(A2)),
             Step::Flush(&[("SET a.k 2", "OK"), ("INCR a.k", "3")]),
-            Step::Until(|world| world.count(Count::Refreshes) > 0),
+            Step::Until(|world| world.maps("a2", A2)),
             Step::Cluster(|model| model.kill(A)),
             Step::Flush(&[("INCR a.k", "4"), ("SET a2.k 1", "OK"), ("SET b.k 2", "OK")]),
             Step::Until(|world| world.count(Count::Disconnects) >= 1),

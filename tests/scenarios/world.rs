@@ -12,7 +12,7 @@ use panpipe::resp::reply::{ReplyKind, ReplyRef};
 use panpipe::testkit::{EmbeddedCluster, Memory, ModelCluster, ModelConfig};
 use panpipe::transport::Transport as _;
 
-use crate::names::{key, words};
+use crate::names::{key, slot, words};
 use crate::script::{Count, Scenario, Step};
 use crate::transport;
 
@@ -333,6 +333,12 @@ impl World {
             Count::Refreshes => stats.refreshes - self.marked.stats.refreshes,
             Count::At(node) => self.looked_at()[node] - self.marked.looked_at.get(node).copied().unwrap_or(0),
         }
+    }
+
+    /// Whether the client's map has this node for the slot.
+    pub(crate) fn maps(&mut self, name: &str, node: usize) -> bool {
+        let at = self.model(|model| Endpoint::new(model.node(node).host(), model.node(node).port()));
+        with_client!(self, client => client.engine().slot_owner(slot(name)) == Some(&at))
     }
 
     /// The writes that were executed on a key, as words.
