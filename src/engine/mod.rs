@@ -26,6 +26,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod arbitrate;
+#[cfg(feature = "testkit")]
+mod audit;
 mod batch_ops;
 mod burst;
 mod complete;
@@ -87,6 +89,9 @@ use crate::engine::timer::Timers;
 use crate::error::Error;
 use crate::topology::{NodeTable, Role, SlotKnowledge};
 
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use audit::{Audit, FENCE_STATES};
 pub use connection::ConnId;
 pub use event::{Action, Event};
 pub use recv_buf::RecvBuf;
