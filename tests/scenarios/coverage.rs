@@ -28,21 +28,27 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("redirects.rs", "s15_tryagain_is_tried_again_and_then_given_to_the_caller"),
     ("redirects.rs", "s27_a_command_without_a_slot_follows_its_redirect_too"),
     ("redirects.rs", "s28_redirect_texts_that_are_not_top_level_or_not_exact_are_data"),
+    ("loss.rs", "s36_s37_the_beginning_of_a_reply_tells_whether_the_command_ran"),
+    ("deadlines.rs", "s39_a_half_written_command_that_times_out_is_completed_and_its_reply_discarded"),
+    ("topology.rs", "s51_s94_a_node_that_leaves_the_view_is_closed_when_it_owes_nothing"),
+    ("loss.rs", "s55_a_server_that_accepts_and_closes_is_dialled_ever_more_slowly"),
+    ("windows.rs", "s59_a_full_window_refuses_and_takes_again_when_replies_have_come"),
     ("redirects.rs", "s63_s66_clusterdown_loading_and_readonly_wait_and_succeed"),
     ("redirects.rs", "s71_errors_of_one_command_are_its_own"),
-    ("deadlines.rs", "s39_a_half_written_command_that_times_out_is_completed_and_its_reply_discarded"),
-    ("deadlines.rs", "s119_cancelled_commands_leave_nothing_behind"),
-    ("loss.rs", "s36_s37_the_beginning_of_a_reply_tells_whether_the_command_ran"),
-    ("loss.rs", "s55_a_server_that_accepts_and_closes_is_dialled_ever_more_slowly"),
     ("loss.rs", "s72_a_full_server_is_a_failure_to_connect_and_no_reply"),
-    ("loss.rs", "s114_user_commands_wait_for_the_verified_handshake"),
-    ("topology.rs", "s51_s94_a_node_that_leaves_the_view_is_closed_when_it_owes_nothing"),
+    ("dials.rs", "s74_refused_credentials_fail_every_command_and_are_tried_once_a_second_at_most"),
+    ("views.rs", "s78_an_address_that_one_view_does_not_tell_is_asked_of_others"),
     ("topology.rs", "s80_an_empty_view_changes_nothing"),
     ("topology.rs", "s82_a_command_to_an_uncovered_slot_waits_for_an_owner"),
+    ("arbitration.rs", "s85_nodes_that_disagree_within_a_moment_are_heard_together"),
     ("topology.rs", "s86_a_thousand_redirects_ask_for_the_topology_once_or_twice"),
     ("topology.rs", "s87_a_node_that_does_not_answer_the_question_is_not_asked_again_at_once"),
+    ("views.rs", "s90_when_all_nodes_have_been_replaced_the_seeds_lead_to_their_successors"),
+    ("views.rs", "s91_a_server_by_name_and_by_address_gets_one_connection"),
     ("topology.rs", "s99_an_address_that_another_node_answers_at_is_not_used"),
-    ("windows.rs", "s59_a_full_window_refuses_and_takes_again_when_replies_have_come"),
+    ("views.rs", "s99_a_view_without_any_known_node_is_another_clusters"),
+    ("loss.rs", "s114_user_commands_wait_for_the_verified_handshake"),
+    ("deadlines.rs", "s119_cancelled_commands_leave_nothing_behind"),
 ];
 
 const REPLICA_READS: &str = "commands go to primaries: there are no reads from replicas yet";
@@ -65,7 +71,6 @@ const NOT_YET: &[(u16, &str)] = &[
     (109, "blocking commands are refused: there are no connections for them yet"),
     (110, "blocking commands are refused: there are no connections for them yet"),
     (112, "subscriptions are refused: there are no connections for them yet"),
-    (118, "a reply that is left out is not noticed yet"),
 ];
 
 /// The numbers in a name: `s6_s25_hosts` plays 6 and 25.

@@ -101,6 +101,60 @@ scenarios! {
         ..PLAIN
     };
 
+    s118_a_reply_that_is_left_out_harms_nobody_where_integrity_is_asked_for => Scenario {
+        config: |config, _| config.high_integrity = true,
+        steps: &[
+            Step::Flush(&[("SET a.1 1", "OK"), ("SET a.2 2", "OK"), ("SET b.k 3", "OK")]),
+            Step::Cluster(|model| model.quirk(A, "SET", 1, Quirk::Mute)),
+            Step::Mark,
+            Step::FlushWithin(500, &[("GET a.1", "!Timeout Unknown"), ("SET a.3 3", "!Timeout Unknown"), ("GET a.2", "!Timeout Unknown"), ("GET b.k", "3")]),
+            Step::Flush(&[("GET a.1", "1"), ("GET a.2", "2"), ("GET a.3", "3")]),
+            Step::Took(0..=5_000),
+            Step::Counts(&[(Count::Desyncs, 1..=1)]),
+        ],
+        ..PLAIN
+    };
+
+    s118_a_reply_too_many_harms_nobody_where_integrity_is_asked_for => Scenario {
+        config: |config, _| config.high_integrity = true,
+        steps: &[
+            Step::Flush(&[("SET a.1 1", "OK"), ("SET a.2 2", "OK"), ("SET b.k 3", "OK")]),
+            Step::Cluster(|model| model.quirk(A, "SET", 1, Quirk::Behind(b"+OK\r\n".to_vec()))),
+            Step::Mark,
+            Step::FlushWithin(500, &[("GET a.1", "!Desync Unknown"), ("SET a.3 3", "!Desync Unknown"), ("GET a.2", "!Desync Unknown"), ("GET b.k", "3")]),
+            Step::Flush(&[("GET a.1", "1"), ("GET a.2", "2"), ("GET a.3", "3")]),
+            Step::Counts(&[(Count::Desyncs, 1..=1)]),
+        ],
+        ..PLAIN
+    };
+
+    s118_a_reply_too_many_on_an_idle_connection_ends_it => Scenario {
+        steps: &[
+            Step::Flush(&[("GET a.1", "nil"), ("GET b.k", "nil")]),
+            Step::Cluster(|model| model.quirk(A, "SET", 1, Quirk::Behind(b"+OK\r\n".to_vec()))),
+            Step::Mark,
+            Step::Flush(&[("SET a.1 1", "OK")]),
+            Step::Until(|world| world.count(Count::Desyncs) == 1),
+            Step::Flush(&[("GET a.1", "1")]),
+        ],
+        ..PLAIN
+    };
+
+    // Without that a command may be given another one's reply until it is found out.
+    s118_a_reply_that_is_left_out_is_found_out_before_long => Scenario {
+        steps: &[
+            Step::Flush(&[("SET a.1 1", "OK"), ("SET a.2 2", "OK")]),
+            Step::Cluster(|model| model.quirk(A, "SET", 1, Quirk::Mute)),
+            Step::Mark,
+            Step::FlushWithin(200, &[("SET a.3 3", "!Timeout Unknown")]),
+            Step::FlushWithin(200, &[("GET a.1", "*")]),
+            Step::FlushWithin(200, &[("GET a.1", "*")]),
+            Step::Until(|world| world.count(Count::Desyncs) == 1),
+            Step::Flush(&[("GET a.1", "1"), ("GET a.2", "2"), ("GET a.3", "3")]),
+        ],
+        ..PLAIN
+    };
+
     s119_a_million_cancelled_commands_leave_nothing_behind => Scenario {
         cluster: |layout| layout.records_writes = false,
         steps: &[

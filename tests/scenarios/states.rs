@@ -71,6 +71,19 @@ scenarios! {
         ..PLAIN
     };
 
+    s66_a_primary_that_still_loads_when_the_client_comes_is_waited_for => Scenario {
+        before: |model| model.set_loading(A, true),
+        steps: &[
+            Step::Submit(&["SET a.k 1", "SET b.k 2"]),
+            Step::Results(&[(1, "OK")]),
+            Step::Pending(&[0]),
+            Step::Cluster(|model| model.set_loading(A, false)),
+            Step::Results(&[(0, "OK")]),
+            Step::Flush(&[("MGET a.k b.k", "[1, 2]")]),
+        ],
+        ..PLAIN
+    };
+
     s71_refusals_that_time_does_not_heal_are_the_commands_result => Scenario {
         steps: &[
             Step::Flush(&[("SET a.k 1", "OK")]),
@@ -109,6 +122,13 @@ scenarios! {
             Step::Results(&[(0, "1")]),
             Step::Log("c.k", &["RPUSH c.k 1"]),
         ],
+        ..PLAIN
+    };
+
+    s72_full_servers_end_the_attempt_to_connect => Scenario {
+        cluster: |layout| layout.clients_max = 0,
+        config: |config, _| config.command_timeout_ms = 400,
+        refused: Some("!NoTopology NotExecuted"),
         ..PLAIN
     };
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use panpipe::Endpoint;
 use panpipe::testkit::{ModelCluster, PreferredEndpoint, Quirk};
 
-use crate::names::{A, B, C, resolve_to, resolver, slot};
+use crate::names::{A, B, C, resolve_to, resolver, slot, words};
 use crate::script::{Count, PLAIN, Scenario, Step, scenarios};
 use crate::world::{World, with_client};
 
@@ -112,6 +112,22 @@ scenarios! {
             Step::Flush(&[("SET a.k 1", "OK"), ("SET b.k 2", "OK")]),
             Step::Cluster(|model| model.unassign_slot(slot("b"))),
             Step::FlushWithin(300, &[("SET b.k 3", "~NotExecuted"), ("GET a.k", "1")]),
+        ],
+        ..PLAIN
+    };
+
+    s82_a_slot_that_nobody_serves_fails_at_once_where_the_configuration_says_so => Scenario {
+        config: |config, _| config.fail_fast_uncovered = true,
+        steps: &[
+            Step::Flush(&[("SET a.k 1", "OK"), ("SET b.k 2", "OK")]),
+            Step::Cluster(|model| model.unassign_slot(slot("b"))),
+            Step::Until(|world| {
+                world.pass(50);
+                world.pipeline(5_000, &[words("GET b.k")]) == ["!SlotNotServed NotExecuted"]
+            }),
+            Step::Mark,
+            Step::Flush(&[("SET b.k 3", "!SlotNotServed NotExecuted"), ("GET a.k", "1")]),
+            Step::Took(0..=1_000),
         ],
         ..PLAIN
     };
@@ -384,8 +400,7 @@ fn a_refresh_hangs(world: &mut World) {
             client.refresh_topology(Duration::ZERO).expect("a client that can wait");
         });
         let before = world.now();
-        let results =
-            world.pipeline(5_000, &[crate::names::words("GET a.k"), crate::names::words("GET b.k")]);
+        let results = world.pipeline(5_000, &[words("GET a.k"), words("GET b.k")]);
         assert_eq!(results, ["1", "2"]);
         assert!(world.now().since(before) < Duration::from_millis(2), "round {round}");
         world.until("a view", |world| world.count(Count::Refreshes) >= 1);

@@ -253,7 +253,7 @@ scenarios! {
         steps: &[
             Step::Flush(&[("SET a.k 1", "OK"), ("SET b.k 2", "OK"), ("SET c.k 3", "OK")]),
             Step::Cluster(|model| model.freeze(B)),
-            Step::Submit(&["GET b.k", "SET b2.l 1", "GET c.k"]),
+            Step::Submit(&["GET b.k", "SET b.l 1", "GET c.k"]),
             Step::Results(&[(2, "3")]),
             Step::Cluster(|model| {
                 (0..16_384).for_each(|moving| {
@@ -264,7 +264,7 @@ scenarios! {
                 model.remove_node(B);
             }),
             Step::Results(&[(0, "2"), (1, "!ConnectionLost Unknown")]),
-            Step::Flush(&[("GET b.k", "2"), ("GET b2.l", "nil")]),
+            Step::Flush(&[("GET b.k", "2"), ("GET b.l", "nil")]),
             Step::Until(|world| with_client!(world, client => client.nodes().len() == 2)),
         ],
         ..PLAIN

@@ -214,6 +214,7 @@ impl World {
         let results = self.pipeline(timeout_ms, &commands);
         assert_eq!(results.len(), expected.len(), "{place}: as many results as commands");
         for ((text, expected), found) in expected.iter().zip(results) {
+            println!("{place}, {text}: {found}");
             check(&format!("{place}, {text}"), &found, expected);
         }
     }
