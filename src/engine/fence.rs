@@ -112,7 +112,7 @@ pub(crate) struct Fence {
     pub(crate) tryagains: Vec<TryAgain>,
     /// Commands that have run, or may have, while earlier ones were held: with their place in the order of submission.
     pub(crate) ran: Vec<(u64, Footprint)>,
-    /// The place of the command that was refused last.
+    /// The place of the command that was refused last, of those that are in flight together; 0 while there is none.
     pub(crate) refused_last: u64,
     /// In `Step::Wait`: all that is held waits by itself, this long at least.
     pub(crate) all_wait_until: Timestamp,

@@ -99,6 +99,7 @@ impl Engine {
         link.guard.due_at = next_due(link.stats.replies, &self.config);
         link.guard.replies = link.stats.replies;
         if !link.is_ready() || link.guard.refused {
+            link.queue.flush();
             return;
         }
         link.guard.serial = link.guard.serial.wrapping_add(1);

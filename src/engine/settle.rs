@@ -234,6 +234,7 @@ impl Engine {
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = step;
             fence.recalls = false;
+            fence.refused_last = 0;
             fence.rounds += 1;
             fence.draining += commands as u32;
         }

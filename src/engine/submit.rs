@@ -420,11 +420,11 @@ impl Engine {
         op: StreamOp,
         now: Timestamp,
     ) -> Result<Token, Error> {
-        if let Plan::Split(parts) = plan {
-            if let Err(error) = self.check_parts(request, parts) {
-                self.count_refusal(&error);
-                return Err(error);
-            }
+        if let Plan::Split(parts) = plan
+            && let Err(error) = self.check_parts(request, parts)
+        {
+            self.count_refusal(&error);
+            return Err(error);
         }
         let timeout_ms = op.deadline.since(now).as_millis() as u64;
         let batch = self.batches.open(BatchOptions { timeout_ms, follow_redirects: true });
@@ -454,9 +454,10 @@ impl Engine {
             link.trace.bytes += link.queue.unflushed_bytes();
         }
         link.unflushed_commands = 0;
-        link.queue.flush();
         if link.stats.replies >= link.guard.due_at {
             self.send_sentinel(row);
+        } else {
+            link.queue.flush();
         }
         self.schedule_transmit(row);
     }
