@@ -13,8 +13,12 @@
 mod book;
 #[path = "real_faults/check.rs"]
 mod check;
+#[path = "real_faults/latency.rs"]
+mod latency;
 #[path = "real_faults/load.rs"]
 mod load;
+#[path = "real_faults/outage.rs"]
+mod outage;
 #[path = "real_faults/plan.rs"]
 mod plan;
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -28,18 +32,26 @@ mod tally;
 #[path = "support/transport.rs"]
 mod transport;
 
-use plan::{Case, Plan};
+use plan::{Bench, Case, Plan};
 use servers::Version;
+use tally::Tally;
 
 const CASES: &[Case] = &[
-    Case { name: "RC1 slots by hand", run: reshard::by_hand, servers: all, alone: false },
-    Case {
-        name: "RC1 slots, atomic",
-        run: reshard::atomic,
-        servers: Version::moves_slots_atomically,
-        alone: false,
-    },
+    shared("RC1 slots by hand", reshard::by_hand),
+    Case { servers: Version::moves_slots_atomically, ..shared("RC1 slots, atomic", reshard::atomic) },
+    shared("RC2 kill -9", outage::killed),
+    shared("RC3 stopped for a while", outage::stopped_for_a_while),
+    shared("RC3 stopped until replaced", outage::stopped_until_replaced),
+    shared("RC3 late writes", outage::zombies),
+    shared("RC4 paused and asleep", outage::paused),
+    shared("RC7 CLUSTER FAILOVER", outage::failed_over),
+    shared("RC7 rolling restarts", outage::rolled),
 ];
+
+/// A case on every server, on the cluster that cases share.
+const fn shared(name: &'static str, run: fn(&mut Bench, &mut Tally)) -> Case {
+    Case { name, run, servers: all, alone: false }
+}
 
 fn all(_: Version) -> bool {
     true

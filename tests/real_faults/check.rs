@@ -37,7 +37,7 @@ impl Loss {
         Loss { at: Instant::now(), slots: cluster.view(primary).myself().slots.clone() }
     }
 
-    fn hits(&self, slot: u16) -> bool {
+    pub(crate) fn hits(&self, slot: u16) -> bool {
         self.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot))
     }
 }
