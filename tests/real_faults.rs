@@ -17,10 +17,14 @@ mod check;
 mod latency;
 #[path = "real_faults/load.rs"]
 mod load;
+#[path = "real_faults/network.rs"]
+mod network;
 #[path = "real_faults/outage.rs"]
 mod outage;
 #[path = "real_faults/plan.rs"]
 mod plan;
+#[path = "real_faults/proxy.rs"]
+mod proxy;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "real/random.rs"]
 mod random;
@@ -44,8 +48,10 @@ const CASES: &[Case] = &[
     shared("RC3 stopped until replaced", outage::stopped_until_replaced),
     shared("RC3 late writes", outage::zombies),
     shared("RC4 paused and asleep", outage::paused),
+    shared("RC5 cut off", network::partitioned),
     shared("RC7 CLUSTER FAILOVER", outage::failed_over),
     shared("RC7 rolling restarts", outage::rolled),
+    shared("RC14 mangled replies", network::mangled),
 ];
 
 /// A case on every server, on the cluster that cases share.

@@ -23,6 +23,8 @@ const VERSIONS: [Version; 3] = [Version::Redis70, Version::Redis82, Version::Val
 /// Tags of a load that is spread over the whole cluster.
 const TAGS: usize = 24;
 
+const NODE_TIMEOUT_MS: u32 = 5_000;
+
 /// One case: its name, and what it does.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -97,6 +99,8 @@ fn run_on(plan: &Plan, cases: &[Case], version: Version) -> Vec<Row> {
     for case in cases.iter().filter(|case| plan.wants(case, version)) {
         if case.alone {
             bench.cluster = None;
+        } else {
+            bench.cluster(NODE_TIMEOUT_MS);
         }
         let began = Instant::now();
         let mut tally = Tally::default();
