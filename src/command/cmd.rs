@@ -6,9 +6,10 @@ use smallvec::SmallVec;
 
 use crate::command::arg::{Arg, ToArg};
 use crate::command::locate::{Located, locate};
-use crate::command::request::{Args, Words};
+use crate::command::request::{Args, WordList, Words};
 use crate::command::spec::{self, Admission, Spec};
-use crate::command::{Keys, Merge, Request, Route};
+use crate::command::{Keys, Merge, Request, Route, retry};
+use crate::config::RetryUnknown;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Starts a command by name; see [`Cmd`]. Words behind the first are arguments: `cmd("CONFIG GET")` is
@@ -24,6 +25,7 @@ pub fn cmd(name: &str) -> Cmd {
         route: None,
         merge: None,
         read_only: false,
+        retry: None,
     };
     if words.is_empty() { command } else { command.args(words.split_ascii_whitespace()) }
 }
@@ -83,6 +85,7 @@ pub struct Cmd {
     route: Option<Route>,
     merge: Option<Merge>,
     read_only: bool,
+    retry: Option<RetryUnknown>,
 }
 
 impl Cmd {
@@ -134,6 +137,22 @@ impl Cmd {
         self
     }
 
+    /// Whether this command may be sent again where its reply was lost, instead of what
+    /// [`Config::retry_unknown`](crate::Config) says of all.
+    ///
+    /// ```
+    /// use panpipe::cmd;
+    /// use panpipe::config::RetryUnknown;
+    ///
+    /// // Counting a visit twice does no harm.
+    /// let visit = cmd("INCR").key("visits").retry_unknown(RetryUnknown::Always);
+    /// ```
+    #[must_use]
+    pub fn retry_unknown(mut self, policy: RetryUnknown) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
     #[inline]
     fn push(&mut self, value: impl ToArg) {
         self.push_arg(&value.to_arg());
@@ -182,9 +201,14 @@ impl Cmd {
             None if self.has_a_place() => request.keys = Keys::Marked(&self.keys),
             None => return Err(self.unknown(words)),
         }
-        request.read_only |= self.read_only;
+        if self.read_only {
+            request = request.read_only();
+        }
         request.merge = self.merge.unwrap_or(request.merge);
-        Ok(request)
+        Ok(match self.retry {
+            Some(policy) => request.retry_unknown(policy),
+            None => request,
+        })
     }
 
     /// Whether the caller said where the command goes.
@@ -200,7 +224,7 @@ impl Cmd {
             Admission::NeedsRoute(why) if !self.has_a_place() => return not_allowed(why),
             Admission::NeedsRoute(_) | Admission::Open => {}
         }
-        request.read_only = spec.read_only;
+        request.flags = u8::from(spec.read_only) * retry::READ_ONLY;
         request.group = spec.group;
         request.merge = spec.merge;
         match locate(spec.keys, words) {

@@ -1,7 +1,7 @@
 //! Finding the keys of a command, the way the server does (`getKeysFromCommand` in its `db.c`).
 
 use crate::command::Keys;
-use crate::command::request::Words;
+use crate::command::request::WordList;
 use crate::command::spec::{KeySpec, StoreOption};
 
 /// What was found.
@@ -18,7 +18,7 @@ pub(crate) enum Located {
 }
 
 /// Looks where `spec` says.
-pub(crate) fn locate(spec: KeySpec, words: Words<'_>) -> Located {
+pub(crate) fn locate<'a>(spec: KeySpec, words: impl WordList<'a>) -> Located {
     match spec {
         KeySpec::None => Located::Keyless,
         KeySpec::Range { first, last, step } => range(first, last, step, words.len()),
@@ -64,7 +64,7 @@ fn behind(at: usize, step: usize, count: usize, args: usize, one: Option<usize>)
     })
 }
 
-fn first_and_store(option: &StoreOption, words: Words<'_>) -> Located {
+fn first_and_store<'a>(option: &StoreOption, words: impl WordList<'a>) -> Located {
     if words.len() == 0 {
         return Located::Missing;
     }
@@ -95,7 +95,7 @@ fn values_of(word: &[u8], options: &[(&str, usize)]) -> usize {
 /// The options of XREAD and XREADGROUP that have values.
 const STREAM_OPTIONS: &[(&str, usize)] = &[("COUNT", 1), ("GROUP", 2), ("CLAIM", 1)];
 
-fn streams(words: Words<'_>) -> Located {
+fn streams<'a>(words: impl WordList<'a>) -> Located {
     let mut at = 0;
     while let Some(word) = words.get(at) {
         at += 1;
@@ -116,7 +116,7 @@ fn streams(words: Words<'_>) -> Located {
 /// The options of MIGRATE that have values.
 const MIGRATE_OPTIONS: &[(&str, usize)] = &[("AUTH", 1), ("AUTH2", 2)];
 
-fn migrate(words: Words<'_>) -> Located {
+fn migrate<'a>(words: impl WordList<'a>) -> Located {
     const KEY: usize = 2;
     const OPTIONS: usize = 5;
     match words.get(KEY) {
@@ -137,7 +137,7 @@ fn migrate(words: Words<'_>) -> Located {
 }
 
 /// The number that an argument holds.
-fn number(words: Words<'_>, at: usize) -> Option<usize> {
+fn number<'a>(words: impl WordList<'a>, at: usize) -> Option<usize> {
     std::str::from_utf8(words.get(at)?).ok()?.parse().ok()
 }
 

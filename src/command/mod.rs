@@ -21,6 +21,8 @@ pub mod cmd;
 mod commands;
 pub mod expiry;
 mod hashes;
+mod idempotency;
+mod inspect;
 mod keys;
 mod keyspace;
 mod list;
@@ -30,6 +32,7 @@ pub mod merge;
 mod plan;
 mod replies;
 mod request;
+pub(crate) mod retry;
 mod server;
 mod sets;
 mod sorted_sets;
@@ -47,6 +50,7 @@ pub use cmd::{Cmd, cmd, keys_of};
 pub use commands::{Commands, ToRequest};
 pub use expiry::{Expiry, SetOptions};
 pub use hashes::Hashes;
+pub use idempotency::Idempotency;
 pub use keys::Keys;
 pub use keyspace::Keyspace;
 pub use lists::Lists;
@@ -59,6 +63,8 @@ pub use sorted_sets::SortedSets;
 pub use spec::{Spec, known_commands};
 pub use strings::Strings;
 
+#[allow(unused_imports, reason = "for the engine's conflicts")]
+pub(crate) use inspect::{Inspected, inspect};
 pub(crate) use plan::{Part, Plan};
 
 /// Where a command without keys goes, or where the caller wants a command to go.

@@ -1,7 +1,9 @@
 //! One command, borrowed, and its wire form.
 
 use crate::command::arg::{Arg, payload};
-use crate::command::{Keys, Merge, Route};
+use crate::command::idempotency::idempotency_of;
+use crate::command::{Idempotency, Keys, Merge, Route, retry};
+use crate::config::RetryUnknown;
 use crate::resp::encode::{self, WireBuf};
 use crate::slot::slot_of;
 
@@ -21,16 +23,35 @@ pub(crate) struct Words<'a> {
     pub(crate) ends: &'a [u32],
 }
 
-impl<'a> Words<'a> {
-    pub(crate) fn len(&self) -> usize {
+/// The arguments of a command by position, whatever holds them.
+pub(crate) trait WordList<'a>: Copy {
+    fn len(self) -> usize;
+
+    /// One argument, as the caller gave it.
+    fn get(self, at: usize) -> Option<&'a [u8]>;
+}
+
+impl<'a> WordList<'a> for Words<'a> {
+    fn len(self) -> usize {
         self.ends.len()
     }
 
-    /// One argument, as the caller gave it.
-    pub(crate) fn get(&self, at: usize) -> Option<&'a [u8]> {
+    fn get(self, at: usize) -> Option<&'a [u8]> {
         self.bulk(at).map(payload)
     }
+}
 
+impl<'a> WordList<'a> for &[&'a [u8]] {
+    fn len(self) -> usize {
+        <[_]>::len(self)
+    }
+
+    fn get(self, at: usize) -> Option<&'a [u8]> {
+        <[_]>::get(self, at).copied()
+    }
+}
+
+impl<'a> Words<'a> {
     #[inline(never)]
     fn slot_at(&self, at: usize) -> Option<u16> {
         self.get(at).map(slot_of)
@@ -51,7 +72,8 @@ pub struct Request<'a> {
     pub(crate) args: Args<'a>,
     pub(crate) keys: Keys<'a>,
     pub(crate) route: Option<&'a Route>,
-    pub(crate) read_only: bool,
+    /// The bits of `retry`; an entry in a queue begins with them.
+    pub(crate) flags: u8,
     /// The command is a list of groups of this many arguments, key first, and may be split over slots.
     pub(crate) group: Option<usize>,
     pub(crate) merge: Merge,
@@ -68,7 +90,7 @@ impl<'a> Request<'a> {
             args: Args::Borrowed(args),
             keys,
             route: None,
-            read_only: false,
+            flags: 0,
             group: None,
             merge: Merge::PerNode,
         }
@@ -77,7 +99,15 @@ impl<'a> Request<'a> {
     /// Marks a command that changes nothing on the server.
     #[must_use]
     pub fn read_only(mut self) -> Self {
-        self.read_only = true;
+        self.flags |= retry::READ_ONLY;
+        self
+    }
+
+    /// Whether this command may be sent again where its reply was lost, instead of what the configuration says of all. Comes behind
+    /// [`Request::read_only`], which it counts on. See [`Cmd::retry_unknown`](crate::command::Cmd::retry_unknown).
+    #[must_use]
+    pub fn retry_unknown(mut self, policy: RetryUnknown) -> Self {
+        self.flags = (self.flags & retry::READ_ONLY) | retry::decide(policy, self.idempotency());
         self
     }
 
@@ -101,6 +131,29 @@ impl<'a> Request<'a> {
     pub fn merged(mut self, merge: Merge) -> Self {
         self.merge = merge;
         self
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.flags & retry::READ_ONLY != 0
+    }
+
+    /// What happens when it runs twice, by its name and all its arguments.
+    #[cold]
+    fn idempotency(&self) -> Idempotency {
+        if self.is_read_only() {
+            return Idempotency::ReadOnly;
+        }
+        match self.args {
+            Args::Encoded(words) => idempotency_of(self.name.as_bytes(), words),
+            Args::Borrowed(args) => {
+                let (mut body, mut ends) = (Vec::new(), Vec::new());
+                for arg in args {
+                    arg.write(&mut body);
+                    ends.push(u32::try_from(body.len()).unwrap_or(u32::MAX));
+                }
+                idempotency_of(self.name.as_bytes(), Words { body: &body, ends: &ends })
+            }
+        }
     }
 
     /// The command's name.

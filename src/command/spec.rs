@@ -7,8 +7,9 @@
 //!
 //! [command tips]: https://redis.io/docs/latest/develop/reference/command-tips/
 
+use crate::command::idempotency::{self, Condition};
 use crate::command::table::TABLE;
-use crate::command::{Merge, Route};
+use crate::command::{Idempotency, Merge, Route};
 
 /// Where a command's keys are. Positions count from the first argument after the name; a subcommand is an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,15 @@ impl Spec {
         self.read_only
     }
 
+    /// What happens when it runs twice, whatever its arguments are: the worst of what they can make of it.
+    pub fn idempotency(&self) -> Idempotency {
+        match idempotency::class_of(self) {
+            (Idempotency::Idempotent, Condition::None) => Idempotency::Idempotent,
+            (Idempotency::Idempotent, _) => Idempotency::NotIdempotent,
+            (class, _) => class,
+        }
+    }
+
     /// Whether its keys decide where it goes (or a slot's number, as in `CLUSTER COUNTKEYSINSLOT`).
     pub fn has_keys(&self) -> bool {
         self.keys != KeySpec::None
@@ -123,9 +133,14 @@ pub fn known_commands() -> impl ExactSizeIterator<Item = &'static Spec> {
 
 /// The row of a command, whatever the case of its name; of a container with a subcommand, that of the subcommand.
 pub(crate) fn lookup(name: &str, first_arg: Option<&[u8]>) -> Option<&'static Spec> {
-    let spec = find(name.as_bytes(), None)?;
+    lookup_bytes(name.as_bytes(), first_arg)
+}
+
+/// As `lookup`, of a name that may be no text.
+pub(crate) fn lookup_bytes(name: &[u8], first_arg: Option<&[u8]>) -> Option<&'static Spec> {
+    let spec = find(name, None)?;
     match first_arg {
-        Some(subcommand) if spec.container => find(name.as_bytes(), Some(subcommand)),
+        Some(subcommand) if spec.container => find(name, Some(subcommand)),
         _ => Some(spec),
     }
 }

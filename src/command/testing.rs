@@ -26,7 +26,7 @@ impl Sent {
         let words = words(&wire);
         assert_eq!(wire, direct(&words), "an array of bulk strings");
         let (plan, read_only, group, merge) =
-            (request.plan(), request.read_only, request.group, request.merge);
+            (request.plan(), request.is_read_only(), request.group, request.merge);
         Sent { words, plan, read_only, group, merge }
     }
 

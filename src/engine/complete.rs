@@ -123,9 +123,10 @@ impl Engine {
                 Err(LostBecause::Desync("the reply to ASKING is not +OK"))
             };
         }
-        link.in_flight.pop_front();
-        link.queue.ack(u64::from(entry.len));
-        self.queued_bytes -= u64::from(entry.len);
+        if entry.has(InFlight::FENCED) && entry.batch != REFRESH {
+            self.note_ran(row, &entry);
+        }
+        self.pop_answered(row);
         if entry.batch == REFRESH {
             // Read where it lies: a buffer with a part split off would stay with this connection.
             let reply = ReplyRef::new(unread.get(..frame.len).unwrap_or_default());

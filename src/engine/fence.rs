@@ -8,6 +8,7 @@
 //!                 ▲   │                                   └─▶ rejected again: wait a little, probe again
 //!                 │   └──▶ ASK: send those to the target, each behind its own ASKING; then the next to the source; one node at a
 //!                 │        time, in the order of submission, until a round brings no ASK
+//!                 │   └──▶ TRYAGAIN: the command waits by itself, and holds up those alone that share a key with it
 //!                 └─────── no owner, cluster down, loading: wait for a timer or the next view of the topology
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::engine::conflict::Footprint;
 use crate::engine::in_flight::InFlight;
 use crate::engine::send_queue::CommandBytes;
 use crate::engine::time::Timestamp;
@@ -39,6 +41,34 @@ pub(crate) struct Parked {
     /// The node that an ASK named.
     pub(crate) ask: Option<u16>,
     pub(crate) rejection: Option<Box<Rejection>>,
+    /// It is not sent earlier; others are, unless they share a key with it.
+    pub(crate) not_before: Timestamp,
+    /// What it touches, once somebody needed to know.
+    pub(crate) footprint: Option<Footprint>,
+}
+
+impl Parked {
+    /// One that need not wait for itself.
+    pub(crate) fn new(sequence: u64, entry: InFlight, bytes: CommandBytes) -> Self {
+        Parked {
+            sequence,
+            entry,
+            bytes,
+            ask: None,
+            rejection: None,
+            not_before: Timestamp::ZERO,
+            footprint: None,
+        }
+    }
+}
+
+/// The TRYAGAINs of one command.
+#[derive(Debug)]
+pub(crate) struct TryAgain {
+    pub(crate) sequence: u64,
+    /// When the first came.
+    pub(crate) since: Timestamp,
+    pub(crate) times: u32,
 }
 
 /// What the fence does when nothing of its slot is in flight any more.
@@ -78,8 +108,14 @@ pub(crate) struct Fence {
     pub(crate) rounds: u32,
     /// One of the commands it has sent was rejected: those that have not left yet come back, or they would overtake it.
     pub(crate) recalls: bool,
-    /// When the first TRYAGAIN of an unbroken run came.
-    pub(crate) tryagain_since: Option<Timestamp>,
+    /// Of the commands that are held, or are in flight once more.
+    pub(crate) tryagains: Vec<TryAgain>,
+    /// Commands that have run, or may have, while earlier ones were held: with their place in the order of submission.
+    pub(crate) ran: Vec<(u64, Footprint)>,
+    /// The place of the command that was refused last.
+    pub(crate) refused_last: u64,
+    /// In `Step::Wait`: all that is held waits by itself, this long at least.
+    pub(crate) all_wait_until: Timestamp,
 }
 
 impl Fence {
@@ -92,15 +128,33 @@ impl Fence {
             not_before: Timestamp::ZERO,
             rounds: 0,
             recalls: false,
-            tryagain_since: None,
+            tryagains: Vec::new(),
+            ran: Vec::new(),
+            refused_last: 0,
+            all_wait_until: Timestamp::ZERO,
         }
     }
 
     /// Holds a command back at its place in the order of submission.
-    pub(crate) fn park(&mut self, parked: Parked) {
+    fn park(&mut self, parked: Parked) {
         // Nearly always the end (a new command) or the front (a rejected probe).
         let at = self.parked.partition_point(|held| held.sequence < parked.sequence);
         self.parked.insert(at, parked);
+    }
+
+    /// When a fence in `Step::Wait` goes on by itself.
+    pub(crate) fn due(&self) -> Timestamp {
+        self.not_before.max(self.all_wait_until)
+    }
+
+    /// Notes one more TRYAGAIN of a command; answers how many it has had.
+    pub(crate) fn count_tryagain(&mut self, sequence: u64, now: Timestamp) -> u32 {
+        if let Some(known) = self.tryagains.iter_mut().find(|known| known.sequence == sequence) {
+            known.times += 1;
+            return known.times;
+        }
+        self.tryagains.push(TryAgain { sequence, since: now, times: 1 });
+        1
     }
 }
 
@@ -169,12 +223,12 @@ impl Fences {
         self.by_slot.entry(slot).or_insert_with(|| Fence::new(draining))
     }
 
-    /// Holds a command back; its slot must be fenced.
-    pub(crate) fn park(&mut self, parked: Parked) {
+    /// Holds a command back; its slot must be fenced. Unless `sorted`, at the end: wrong, and a proof that tests see it.
+    pub(crate) fn park(&mut self, parked: Parked, sorted: bool) {
         if let Some(fence) = self.by_slot.get_mut(&parked.entry.slot) {
             self.parked_bytes += u64::from(parked.entry.len);
             self.parked_commands += 1;
-            fence.park(parked);
+            if sorted { fence.park(parked) } else { fence.parked.push_back(parked) }
         } else {
             debug_assert!(false, "parked without a fence");
         }
@@ -209,11 +263,16 @@ impl Fences {
         taken
     }
 
-    /// Takes the held commands in front of the first that `wanted` does not accept.
-    pub(crate) fn take_leading(&mut self, slot: u16, wanted: impl Fn(&Parked) -> bool) -> Vec<Parked> {
+    /// Takes the held commands at these places, ascending.
+    pub(crate) fn take_places(&mut self, slot: u16, places: &[usize]) -> Vec<Parked> {
         let Some(fence) = self.by_slot.get_mut(&slot) else { return Vec::new() };
-        let count = fence.parked.iter().take_while(|parked| wanted(parked)).count();
-        let taken: Vec<Parked> = fence.parked.drain(..count).collect();
+        let mut places = places.iter().copied().peekable();
+        let mut taken = Vec::new();
+        let mut kept = VecDeque::with_capacity(fence.parked.len());
+        for (at, parked) in fence.parked.drain(..).enumerate() {
+            if places.next_if_eq(&at).is_some() { taken.push(parked) } else { kept.push_back(parked) }
+        }
+        fence.parked = kept;
         for parked in &taken {
             self.unaccount(parked);
         }
@@ -250,10 +309,10 @@ impl Fences {
             if fence.step != Step::Wait {
                 continue;
             }
-            if fence.not_before <= now {
+            if fence.due() <= now {
                 self.ready.push(slot);
             } else {
-                next = next.min(fence.not_before);
+                next = next.min(fence.due());
             }
         }
         self.due = next;

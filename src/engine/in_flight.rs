@@ -5,6 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::command::retry;
 use crate::slot::SLOT_COUNT;
 
 /// The slot field of a command without keys.
@@ -42,7 +43,7 @@ const _: () = assert!(
 
 impl InFlight {
     /// The command changes nothing on the server.
-    pub(crate) const READ_ONLY: u8 = 1;
+    pub(crate) const READ_ONLY: u8 = retry::READ_ONLY;
     /// The fence of its slot waits for it: it was in flight when the fence was opened, or the fence has sent it. Counted in
     /// `Fence::draining` exactly as long as it has this flag.
     pub(crate) const FENCED: u8 = 2;
@@ -52,6 +53,13 @@ impl InFlight {
     pub(crate) const PINNED: u8 = 16;
     /// The reply to its ASKING has come.
     pub(crate) const ASKING_ANSWERED: u8 = 8;
+    /// The caller's word on this command: it is not sent again where its reply is lost.
+    pub(crate) const RETRY_NEVER: u8 = retry::RETRY_NEVER;
+    /// The caller's word on this command: it is sent again where its reply is lost.
+    pub(crate) const RETRY_ALWAYS: u8 = retry::RETRY_ALWAYS;
+    /// What it had when it was submitted.
+    const LASTING: u8 =
+        InFlight::READ_ONLY | InFlight::PINNED | InFlight::RETRY_NEVER | InFlight::RETRY_ALWAYS;
 
     pub(crate) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
@@ -65,7 +73,7 @@ impl InFlight {
     /// The entry as it was before it was sent anywhere: without ASKING, and no fence's.
     pub(crate) fn unsent(mut self) -> Self {
         self.len -= self.asking_len();
-        self.flags &= InFlight::READ_ONLY | InFlight::PINNED;
+        self.flags &= InFlight::LASTING;
         self
     }
 }
@@ -151,6 +159,18 @@ mod tests {
 
     use super::*;
     use crate::engine::rng::Rng;
+
+    #[test]
+    fn no_two_flags_share_a_bit_and_those_of_the_submission_last() {
+        const OF_ONE_SENDING: [u8; 3] = [InFlight::FENCED, InFlight::ASKED, InFlight::ASKING_ANSWERED];
+        let all = OF_ONE_SENDING.into_iter().fold(InFlight::LASTING, |all, flag| {
+            assert_eq!((all & flag, flag.count_ones()), (0, 1));
+            all | flag
+        });
+        assert_eq!(InFlight::LASTING.count_ones(), 4);
+        let entry = InFlight { len: 100, batch: 0, index: 0, slot: 0, hops: 0, flags: all };
+        assert_eq!(entry.unsent().flags, InFlight::LASTING);
+    }
 
     #[test]
     fn it_behaves_like_a_queue_and_stays_small() {

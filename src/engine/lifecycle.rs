@@ -225,6 +225,9 @@ impl Engine {
                 } else {
                     Outcome::NotExecuted
                 };
+                if whole && entry.has(InFlight::FENCED) {
+                    self.note_lost(row, &entry, start);
+                }
                 ended.push((entry, outcome));
             }
         }
@@ -240,6 +243,15 @@ impl Engine {
         for (entry, outcome) in ended {
             self.fail_lost(row, &entry, failure.clone(), outcome);
         }
+    }
+
+    /// A command that a fence waited for may have run; its bytes start there in the queue. It may have overtaken some that are held.
+    fn note_lost(&mut self, row: u16, entry: &InFlight, start: u64) {
+        let sequence = self.sequence_of(entry);
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
+        let asking = u64::from(entry.asking_len());
+        let bytes = link.queue.share(start + asking, u64::from(entry.len) - asking);
+        self.note_ran_with(entry, sequence, &bytes);
     }
 
     fn fail_lost(&mut self, row: u16, entry: &InFlight, failure: ErrorKind, outcome: Outcome) {

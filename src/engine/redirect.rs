@@ -4,8 +4,7 @@
 //! all of these before it executes (`processCommand`, server.c). So sending it again is not a retry in the at-most-once sense; the only
 //! question is order, and the fence of its slot (`settle`) answers that.
 
-use crate::config::Endpoint;
-use crate::engine::Engine;
+use crate::config::{Endpoint, Order};
 use crate::engine::fence::{Hint, Parked, Rejection};
 use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::lifecycle::LostBecause;
@@ -13,6 +12,7 @@ use crate::engine::retry;
 use crate::engine::send_queue::CommandBytes;
 use crate::engine::stats::NodeStats;
 use crate::engine::time::Timestamp;
+use crate::engine::{Engine, keeps};
 use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::resp::server_error::{Code, Redirect, RedirectHost, ServerReply, classify};
 
@@ -84,8 +84,12 @@ impl Engine {
 
     /// The error is the command's result.
     fn end_with_error(&mut self, row: u16, entry: &InFlight, reply: ServerReply<'_>, text: &[u8]) {
+        let outcome = outcome_of(reply, text);
+        if outcome == Outcome::Executed && entry.has(InFlight::FENCED) {
+            self.note_ran(row, entry);
+        }
         self.pop_answered(row);
-        self.deliver_error(row, entry, text, outcome_of(reply, text));
+        self.deliver_error(row, entry, text, outcome);
         self.uncount(entry, serves_the_slot(reply));
     }
 
@@ -112,6 +116,9 @@ impl Engine {
     /// The owner of a slot is elsewhere now, although the command that found out is not sent on: what is still in flight here must be
     /// answered before anything goes there.
     fn fence_followers(&mut self, row: u16, slot: u16) {
+        if self.config.order == Order::Relaxed {
+            return;
+        }
         let leaves = self.slots.owner(slot).is_some_and(|owner| owner != row) && !self.fences.is_fenced(slot);
         let link = self.links.get(usize::from(row)).filter(|_| leaves);
         if link.is_some_and(|link| link.in_flight.iter().any(|entry| entry.slot == slot)) {
@@ -122,7 +129,7 @@ impl Engine {
     }
 
     /// The bytes of the command at the front, without ASKING.
-    fn front_bytes(&mut self, row: u16, entry: &InFlight) -> CommandBytes {
+    pub(crate) fn front_bytes(&mut self, row: u16, entry: &InFlight) -> CommandBytes {
         self.links.get_mut(usize::from(row)).map_or_else(CommandBytes::new, |link| {
             let asking = entry.asking_len();
             let start = link.queue.acked() + u64::from(asking);
@@ -165,7 +172,7 @@ impl Engine {
 
     fn judge_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>) -> Verdict {
         self.count(row, |stats| stats.moved += 1);
-        if entry.hops >= self.config.hops_max {
+        if entry.hops >= self.config.hops_max && keeps!(self.config, HopsBound) {
             return Verdict::GiveUp;
         }
         // Without a usable address the next view of the topology has to tell.
@@ -184,7 +191,7 @@ impl Engine {
 
     fn judge_ask(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) -> Verdict {
         self.count(row, |stats| stats.asks += 1);
-        if entry.hops >= self.config.hops_max {
+        if entry.hops >= self.config.hops_max && keeps!(self.config, HopsBound) {
             return Verdict::GiveUp;
         }
         let Some(target) = self.redirect_target(row, redirect) else { return Verdict::Final };
@@ -196,7 +203,7 @@ impl Engine {
 
     fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, now: Timestamp) -> Verdict {
         let because = match code {
-            Code::TryAgain if !self.tryagain_budget(entry.slot, now) => return Verdict::Final,
+            Code::TryAgain if !self.tryagain_budget(entry, now) => return Verdict::Final,
             Code::TryAgain => Because::TryAgain,
             Code::ClusterDown | Code::Loading | Code::MasterDown => Because::Unavailable,
             Code::ReadOnly => Because::Demoted,
@@ -210,24 +217,28 @@ impl Engine {
         Verdict::Later(because)
     }
 
-    /// How long the fence waits before it sends again; grows with the rounds it has made for nothing.
-    fn delay_ms(&mut self, slot: u16, verdict: Verdict) -> u64 {
-        let round = self.fences.get_mut(slot).map_or(0, |fence| fence.rounds) + 1;
+    /// How long to wait before something is sent again; grows with what has been tried for nothing.
+    fn delay_ms(&mut self, tries: u32, verdict: Verdict) -> u64 {
+        let paused = keeps!(self.config, PingPongPause);
         match verdict {
-            Verdict::Moved { .. } => retry::moved_delay_ms(round, &mut self.rng),
-            Verdict::Later(Because::TryAgain) => retry::tryagain_delay_ms(round, &mut self.rng),
-            Verdict::Later(Because::Unavailable) => retry::unavailable_delay_ms(round, &mut self.rng),
-            Verdict::Later(Because::Demoted) => retry::readonly_delay_ms(round, &mut self.rng),
-            Verdict::Later(Because::Circular) => retry::moved_delay_ms(round + 2, &mut self.rng),
-            Verdict::Ask { .. } | Verdict::GiveUp | Verdict::Final => 0,
+            Verdict::Moved { .. } if paused => retry::moved_delay_ms(tries, &mut self.rng),
+            Verdict::Later(Because::TryAgain) => retry::tryagain_delay_ms(tries, &mut self.rng),
+            Verdict::Later(Because::Unavailable) => retry::unavailable_delay_ms(tries, &mut self.rng),
+            Verdict::Later(Because::Demoted) => retry::readonly_delay_ms(tries, &mut self.rng),
+            Verdict::Later(Because::Circular) => retry::moved_delay_ms(tries + 2, &mut self.rng),
+            Verdict::Moved { .. } | Verdict::Ask { .. } | Verdict::GiveUp | Verdict::Final => 0,
         }
     }
 
     /// TRYAGAIN goes away when the migration has moved the missing key, or not before it ends: only the first is worth waiting for.
-    fn tryagain_budget(&mut self, slot: u16, now: Timestamp) -> bool {
+    fn tryagain_budget(&mut self, entry: &InFlight, now: Timestamp) -> bool {
         let wait_ms = self.config.tryagain_wait_ms.min(self.config.command_timeout_ms);
-        let since = self.fences.get_mut(slot).and_then(|fence| fence.tryagain_since).unwrap_or(now);
-        now < since.after_ms(wait_ms)
+        let sequence = self.sequence_of(entry);
+        let fence = self.fences.get_mut(entry.slot);
+        let known = fence.and_then(|fence| {
+            fence.tryagains.iter().find(|known| Some(known.sequence) == sequence).map(|known| known.since)
+        });
+        now < known.unwrap_or(now).after_ms(wait_ms)
     }
 
     /// The node a redirect names, if it may be contacted.
@@ -261,11 +272,6 @@ impl Engine {
             return self.send_keyless_on(held, &bytes, verdict, now);
         }
         let Some(sequence) = self.sequence_of(&entry) else { return };
-        if !self.fences.is_fenced(slot) {
-            let draining = self.flag_sent(row, slot);
-            self.fences.open(slot, draining);
-        }
-        self.advise_fence(slot, verdict, now);
         let ask = match verdict {
             Verdict::Ask { target } => Some(target),
             // TRYAGAIN from the importing node: it is asked again, not the source.
@@ -274,26 +280,58 @@ impl Engine {
         };
         let rejection =
             Rejection { error: ServerError::from_bytes(text), node: self.node_name(row), redirect };
-        self.fences.park(Parked { sequence, entry: held, bytes, ask, rejection: Some(Box::new(rejection)) });
+        let parked =
+            Parked { ask, rejection: Some(Box::new(rejection)), ..Parked::new(sequence, held, bytes) };
+        if self.config.order == Order::Relaxed {
+            return self.hold_relaxed(parked, verdict, now);
+        }
+        if !self.fences.is_fenced(slot) {
+            let draining = self.flag_sent(row, slot);
+            self.fences.open(slot, draining);
+        }
+        let not_before = self.advise_fence(slot, sequence, verdict, now);
+        self.park(Parked { not_before, ..parked });
         self.fences.wake(slot);
     }
 
-    /// Tells a fence what the latest rejection asks for.
-    fn advise_fence(&mut self, slot: u16, verdict: Verdict, now: Timestamp) {
-        let not_before = now.after_ms(self.delay_ms(slot, verdict));
-        let Some(fence) = self.fences.get_mut(slot) else { return };
+    /// Without order there is nothing to wait for but the command's own time.
+    fn hold_relaxed(&mut self, parked: Parked, verdict: Verdict, now: Timestamp) {
+        let slot = parked.entry.slot;
+        self.fences.open(slot, 0);
+        let tries = match verdict {
+            Verdict::Moved { .. } | Verdict::Ask { .. } => u32::from(parked.entry.hops),
+            _ => self.fences.get_mut(slot).map_or(1, |fence| fence.count_tryagain(parked.sequence, now)),
+        };
+        let not_before = now.after_ms(self.delay_ms(tries, verdict));
+        self.park(Parked { not_before, ..parked });
+        self.fences.wake(slot);
+    }
+
+    /// Tells a fence what the latest rejection asks for; answers how long the rejected command waits by itself.
+    fn advise_fence(&mut self, slot: u16, sequence: u64, verdict: Verdict, now: Timestamp) -> Timestamp {
+        let Some(fence) = self.fences.get_mut(slot) else { return now };
         fence.recalls = true;
+        fence.refused_last = sequence;
+        let mut tries = fence.rounds + 1;
         match verdict {
             Verdict::Ask { .. } => fence.hint = Hint::Rounds,
             Verdict::Moved { .. } => fence.hint = Hint::Probe,
+            Verdict::Later(Because::TryAgain) => {
+                // It serves the slot, and some of the command's keys are elsewhere: no reason for others to wait.
+                fence.hint = Hint::Rounds;
+                tries = fence.count_tryagain(sequence, now);
+            }
             _ => {}
         }
+        let not_before = now.after_ms(self.delay_ms(tries, verdict));
         if verdict == Verdict::Later(Because::TryAgain) {
-            fence.tryagain_since.get_or_insert(now);
+            return not_before;
         }
+        let Some(fence) = self.fences.get_mut(slot) else { return now };
         // The longest delay of a window of rejections counts; a wait for an owner is over with any answer.
         let standing = if fence.not_before == Timestamp::NEVER { Timestamp::ZERO } else { fence.not_before };
         fence.not_before = standing.max(not_before);
+        Timestamp::ZERO
     }
 
     fn send_keyless_on(&mut self, entry: InFlight, bytes: &CommandBytes, verdict: Verdict, now: Timestamp) {

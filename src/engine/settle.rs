@@ -6,11 +6,12 @@
 use bytes::Bytes;
 use smallvec::smallvec;
 
-use crate::engine::Engine;
+use crate::config::Order;
 use crate::engine::fence::{Hint, Parked, Step};
 use crate::engine::in_flight::{ASKING_WIRE, InFlight};
 use crate::engine::send_queue::CommandBytes;
 use crate::engine::time::Timestamp;
+use crate::engine::{Engine, keeps};
 
 impl Engine {
     /// An entry has left a connection. If a fence was waiting for it, `accepted` says whether the node ran it, or would have: then the node
@@ -28,7 +29,6 @@ impl Engine {
         debug_assert!(fence.draining > 0, "an entry was counted once and left twice");
         fence.draining = fence.draining.saturating_sub(1);
         if is_accepted {
-            fence.tryagain_since = None;
             fence.rounds = 0;
         }
         match &mut fence.step {
@@ -69,6 +69,9 @@ impl Engine {
 
     /// Takes commands of fenced slots that this node has not begun to take behind their fences.
     pub(crate) fn pull_back(&mut self, row: u16) {
+        if self.config.order == Order::Relaxed || !keeps!(self.config, PullBack) {
+            return;
+        }
         let Engine { links, fences, .. } = self;
         let Some(link) = links.get_mut(usize::from(row)) else { return };
         let taken = link.take_unsent(|entry| {
@@ -84,7 +87,7 @@ impl Engine {
     /// Holds a command back that had been on its way; one that nobody waits for is dropped.
     pub(crate) fn park_again(&mut self, entry: InFlight, bytes: CommandBytes) {
         match self.sequence_of(&entry) {
-            Some(sequence) => self.fences.park(Parked { sequence, entry, bytes, ask: None, rejection: None }),
+            Some(sequence) => self.park(Parked::new(sequence, entry, bytes)),
             None => self.drop_entry(&entry),
         }
         self.fences.wake(entry.slot);
@@ -109,22 +112,33 @@ impl Engine {
         }
     }
 
+    /// Holds a command back.
+    pub(crate) fn park(&mut self, parked: Parked) {
+        self.fences.park(parked, keeps!(self.config, SortedParking));
+    }
+
     fn settle(&mut self, slot: u16, now: Timestamp) {
-        if self.fences.get_mut(slot).is_none_or(|fence| fence.draining > 0) {
+        if self.config.order == Order::Relaxed {
+            return self.settle_relaxed(slot, now);
+        }
+        let Some(fence) = self.fences.get_mut(slot) else { return };
+        if fence.draining > 0 && keeps!(self.config, Drain) {
             return;
         }
         self.drop_unwanted(slot);
-        if self.fences.get_mut(slot).is_none_or(|fence| fence.parked.is_empty()) {
+        self.fail_overtaken(slot);
+        let Some(fence) = self.fences.get_mut(slot) else { return };
+        let (not_before, hint) = (fence.not_before, fence.hint);
+        if fence.parked.is_empty() {
             self.fences.lift(slot);
         } else if self.is_settled(slot) {
             self.release(slot, now);
-        } else if now < fence_time(&mut self.fences, slot) {
-            self.wait_until_due(slot);
+        } else if now < not_before {
+            self.wait_until(slot, Timestamp::ZERO);
         } else {
-            match self.fences.get_mut(slot).map(|fence| fence.hint) {
-                Some(Hint::Probe) => self.probe(slot, now),
-                Some(Hint::Rounds) => self.run_leg(slot, now),
-                None => {}
+            match hint {
+                Hint::Probe => self.probe(slot, now),
+                Hint::Rounds => self.run_leg(slot, now),
             }
         }
     }
@@ -144,7 +158,7 @@ impl Engine {
         }
     }
 
-    fn drop_unwanted(&mut self, slot: u16) {
+    pub(crate) fn drop_unwanted(&mut self, slot: u16) {
         let Some(fence) = self.fences.get_mut(slot) else { return };
         let entries: Vec<InFlight> = fence.parked.iter().map(|parked| parked.entry).collect();
         if entries.iter().all(|entry| self.is_wanted(entry)) {
@@ -156,17 +170,19 @@ impl Engine {
         }
     }
 
-    /// The fence goes on at `Fence::not_before`, or when the topology has news.
-    fn wait_until_due(&mut self, slot: u16) {
+    /// The fence goes on at `Fence::not_before` and, where all that is held waits by itself, not before `until`; or when the topology has
+    /// news.
+    pub(crate) fn wait_until(&mut self, slot: u16, until: Timestamp) {
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = Step::Wait;
-            let until = fence.not_before;
-            self.fences.due = self.fences.due.min(until);
+            fence.all_wait_until = until;
+            let due = fence.due();
+            self.fences.due = self.fences.due.min(due);
         }
     }
 
     /// Nobody serves the slot: the next view of the topology wakes the fence.
-    fn wait_for_owner(&mut self, slot: u16, now: Timestamp) {
+    pub(crate) fn wait_for_owner(&mut self, slot: u16, now: Timestamp) {
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = Step::Wait;
             fence.not_before = Timestamp::NEVER;
@@ -177,34 +193,35 @@ impl Engine {
     /// Sends the first command alone: whether it runs tells where the others belong.
     fn probe(&mut self, slot: u16, now: Timestamp) {
         let Some(owner) = self.slots.owner(slot) else { return self.wait_for_owner(slot, now) };
-        let Some(mut first) = self.fences.take_first(slot, |_| true) else { return };
-        if let Some(fence) = self.fences.get_mut(slot) {
-            fence.step = Step::Probe { row: owner, accepted: false };
-            fence.recalls = false;
-            fence.rounds += 1;
-            fence.draining = 1;
+        let leg = self.next_leg(slot, now);
+        let first = if keeps!(self.config, Probe) { leg.places.get(..1) } else { leg.places.get(..) };
+        let Some(first) = first.filter(|places| !places.is_empty()) else {
+            return self.wait_until(slot, leg.waits_until);
+        };
+        let probe = self.fences.take_places(slot, first);
+        self.begin_leg(slot, Step::Probe { row: owner, accepted: false }, probe.len());
+        for mut parked in probe {
+            parked.entry.flags |= InFlight::FENCED;
+            self.send_on(owner, parked.entry, &parked.bytes, now);
         }
-        first.entry.flags |= InFlight::FENCED;
-        self.send_on(owner, first.entry, &first.bytes, now);
     }
 
-    /// One leg of a round while the slot migrates: the first command and those behind it that go to the same node. Two nodes at a time would
-    /// run commands of one key in any order.
+    /// One leg of a round while the slot migrates: the first command that need not wait, and those behind it that go to the same node and
+    /// pass nothing that they share a key with. Two nodes at a time would run commands of one key in any order.
     fn run_leg(&mut self, slot: u16, now: Timestamp) {
-        let target =
-            self.fences.get_mut(slot).and_then(|fence| fence.parked.front()).and_then(|first| first.ask);
-        let Some(row) = target.or_else(|| self.slots.owner(slot)) else {
-            return self.wait_for_owner(slot, now);
-        };
-        let leg = self.fences.take_leading(slot, |parked| parked.ask == target);
-        let step = if target.is_some() { Step::TargetLeg } else { Step::SourceLeg { refused: false } };
-        self.begin_leg(slot, step, leg.len());
-        for mut parked in leg {
+        let Some(owner) = self.slots.owner(slot) else { return self.wait_for_owner(slot, now) };
+        let leg = self.next_leg(slot, now);
+        if leg.places.is_empty() {
+            return self.wait_until(slot, leg.waits_until);
+        }
+        let commands = self.fences.take_places(slot, &leg.places);
+        let step = if leg.ask.is_some() { Step::TargetLeg } else { Step::SourceLeg { refused: false } };
+        self.begin_leg(slot, step, commands.len());
+        for mut parked in commands {
             parked.entry.flags |= InFlight::FENCED;
-            if target.is_some() {
-                self.send_asking(row, parked.entry, &parked.bytes, now);
-            } else {
-                self.send_on(row, parked.entry, &parked.bytes, now);
+            match parked.ask {
+                Some(target) => self.send_asking(target, parked.entry, &parked.bytes, now),
+                None => self.send_on(owner, parked.entry, &parked.bytes, now),
             }
         }
     }
@@ -214,13 +231,20 @@ impl Engine {
             fence.step = step;
             fence.recalls = false;
             fence.rounds += 1;
-            fence.draining = commands as u32;
+            fence.draining += commands as u32;
         }
     }
 
-    /// The owner is right: everything goes there in order.
+    /// The owner is right: everything goes there in order. Where commands wait for a migration to bring their keys, all but those do, and the
+    /// fence stays.
     fn release(&mut self, slot: u16, now: Timestamp) {
         let Some(owner) = self.slots.owner(slot) else { return self.wait_for_owner(slot, now) };
+        if let Some(fence) = self.fences.get_mut(slot)
+            && fence.parked.iter().any(|parked| parked.not_before > now)
+        {
+            fence.hint = Hint::Rounds;
+            return self.run_leg(slot, now);
+        }
         for parked in self.fences.take_all(slot, |_| true) {
             self.send_on(owner, parked.entry, &parked.bytes, now);
         }
@@ -239,6 +263,9 @@ impl Engine {
         entry.flags |= InFlight::ASKED;
         let mut pieces: CommandBytes = smallvec![Bytes::from_static(ASKING_WIRE)];
         pieces.extend(bytes.iter().cloned());
+        if !keeps!(self.config, AskingAdjacent) {
+            pieces.rotate_left(1);
+        }
         self.send_on(row, entry, &pieces, now);
     }
 
@@ -256,8 +283,4 @@ impl Engine {
             self.want_connection(row, now);
         }
     }
-}
-
-fn fence_time(fences: &mut crate::engine::fence::Fences, slot: u16) -> Timestamp {
-    fences.get_mut(slot).map_or(Timestamp::ZERO, |fence| fence.not_before)
 }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use smallvec::smallvec;
 
 use crate::command::{Plan, Request};
-use crate::engine::Engine;
+use crate::config::Order;
 use crate::engine::burst::Burst;
 use crate::engine::fence::{Hint, Parked, Step};
 use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
@@ -12,6 +12,7 @@ use crate::engine::reply_slab::{Batch, BatchOptions};
 use crate::engine::send_queue::SHARED_BYTES_MIN;
 use crate::engine::stream::{StreamOp, Token};
 use crate::engine::time::Timestamp;
+use crate::engine::{Engine, keeps};
 use crate::error::{Error, ErrorKind};
 
 /// Names an open batch.
@@ -56,7 +57,7 @@ impl Piece<'_> {
     }
 
     fn entry(&self, len: usize, slot: u16) -> InFlight {
-        let mut flags = if self.request.read_only { InFlight::READ_ONLY } else { 0 };
+        let mut flags = self.request.flags;
         if self.pinned {
             flags |= InFlight::PINNED;
         }
@@ -145,8 +146,7 @@ impl Engine {
         let len = request.write_plain(link.queue.room(bound));
         link.queue.fill(len);
         let len = len as u32;
-        let flags = if request.read_only { InFlight::READ_ONLY } else { 0 };
-        link.in_flight.push_back(InFlight { len, batch, index, slot, hops: 0, flags });
+        link.in_flight.push_back(InFlight { len, batch, index, slot, hops: 0, flags: request.flags });
         link.unflushed_commands += 1;
         link.stats.commands += 1;
         self.queued_bytes += u64::from(len);
@@ -205,8 +205,8 @@ impl Engine {
 
     /// Puts a command into the queue of its slot's owner, or behind the slot's fence.
     pub(crate) fn place(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
-        if self.fences.is_fenced(slot) {
-            return self.park_new(piece, slot);
+        if self.fences.is_fenced(slot) && keeps!(self.config, ParkNew) && self.holds_new(slot) {
+            return self.park_new(piece, slot, now);
         }
         match self.slots.owner(slot) {
             Some(row) => self.place_on(piece, row, slot, now),
@@ -217,9 +217,14 @@ impl Engine {
                 fence.hint = Hint::Probe;
                 fence.not_before = Timestamp::NEVER;
                 self.request_refresh(None, now);
-                self.park_new(piece, slot)
+                self.park_new(piece, slot, now)
             }
         }
+    }
+
+    /// Whether new commands of a fenced slot are held too. Without order those alone that have nowhere to go.
+    fn holds_new(&self, slot: u16) -> bool {
+        self.config.order != Order::Relaxed || self.slots.owner(slot).is_none()
     }
 
     pub(crate) fn place_on(
@@ -329,19 +334,19 @@ impl Engine {
     }
 
     #[cold]
-    fn park_new(&mut self, piece: Piece<'_>, slot: u16) -> Result<(), Error> {
+    fn park_new(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
         let len = piece.wire_len();
         self.check_totals(len, piece.request.name())?;
         let mut bytes = BytesMut::with_capacity(len);
         piece.write(&mut bytes);
-        let parked = Parked {
-            sequence: piece.sequence,
-            entry: piece.entry(len, slot),
-            bytes: smallvec![bytes.freeze()],
-            ask: None,
-            rejection: None,
-        };
-        self.fences.park(parked);
+        self.park(Parked::new(piece.sequence, piece.entry(len, slot), smallvec![bytes.freeze()]));
+        if let Some(fence) = self.fences.get_mut(slot)
+            && fence.step == Step::Wait
+            && fence.not_before <= now
+        {
+            // Those in front of it wait each for themselves: it may not have to.
+            self.fences.wake(slot);
+        }
         Ok(())
     }
 

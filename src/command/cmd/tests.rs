@@ -34,8 +34,8 @@ fn unknown_commands_need_a_mark_or_a_route() {
     assert_eq!(plan(&cmd("FT._LIST").route(Route::AnyPrimary)), Plan::Route(Route::AnyPrimary));
     let crossed = cmd("JSON.MGET").key("foo").key("bar").arg("$");
     assert!(matches!(refusal(crossed), ErrorKind::CrossSlot { .. }));
-    assert!(!cmd("X").key("k").request().unwrap().read_only);
-    assert!(cmd("X").key("k").read_only().request().unwrap().read_only);
+    assert!(!cmd("X").key("k").request().unwrap().is_read_only());
+    assert!(cmd("X").key("k").read_only().request().unwrap().is_read_only());
 }
 
 #[test]
@@ -137,13 +137,13 @@ fn what_is_meant_for_one_node_needs_a_route() {
 fn the_row_decides_what_the_engine_is_told() {
     let mget = cmd("MGET").args(["foo", "bar"]);
     let request = mget.request().unwrap();
-    assert_eq!((request.read_only, request.group, request.merge), (true, Some(1), Merge::Elements));
+    assert_eq!((request.is_read_only(), request.group, request.merge), (true, Some(1), Merge::Elements));
     let dbsize = cmd("DBSIZE");
     assert_eq!(dbsize.request().unwrap().merge, Merge::Sum);
     assert_eq!(dbsize.merge(Merge::PerNode).request().unwrap().merge, Merge::PerNode);
     let set = cmd("SET").args(["k", "v"]);
-    assert!(!set.request().unwrap().read_only);
-    assert!(set.read_only().request().unwrap().read_only, "the caller may know better");
+    assert!(!set.request().unwrap().is_read_only());
+    assert!(set.read_only().request().unwrap().is_read_only(), "the caller may know better");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod deadlines;
 mod fences;
 mod loss;
 mod model;
+mod order;
 mod queues;
 mod random;
 mod redirects;

@@ -1,10 +1,7 @@
 //! Three servers that behave: slots change hands and migrate key by key, every node has its own idea of who owns what, and a write
 //! appends its number to its key's log. The log is the truth that the random test holds results against.
-//!
-//! One thing no model node does: run a command after it has rejected an earlier one of the same key that the client had not heard of
-//! when it sent the later one. The client cannot keep that order, and says so (ARCHITECTURE.md).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::{A, B, C, key_of};
 use crate::engine::rng::Rng;
@@ -17,7 +14,6 @@ pub(super) const REJECTIONS: [&str; 4] = [
     "READONLY You can't write against a read only replica.",
     "TRYAGAIN Multiple keys request during rehashing of slot",
 ];
-const CLUSTERDOWN: &str = REJECTIONS[0];
 const TRYAGAIN: &str = REJECTIONS[3];
 
 pub(super) struct Key {
@@ -45,14 +41,7 @@ pub(super) struct Slot {
 pub(super) struct Socket {
     pub(super) port: u16,
     pub(super) inbox: Vec<u8>,
-    /// Bytes in front of `inbox`.
-    consumed: u64,
     pub(super) outbox: VecDeque<u8>,
-    delivered: u64,
-    /// Rejected keys and where their replies end.
-    rejected: VecDeque<(u64, Vec<String>)>,
-    /// Commands of these keys that begin before this position were sent before the client heard of a rejection.
-    doomed: BTreeMap<String, u64>,
     asking: bool,
     /// Neither reads nor answers.
     pub(super) hung: bool,
@@ -97,29 +86,10 @@ impl Socket {
         Socket { port, ..Socket::default() }
     }
 
-    fn written(&self) -> u64 {
-        self.consumed + self.inbox.len() as u64
-    }
-
-    fn is_doomed(&self, key: &str, start: u64) -> bool {
-        self.rejected.iter().any(|(_, keys)| keys.iter().any(|rejected| rejected == key))
-            || self.doomed.get(key).is_some_and(|&until| start < until)
-    }
-
     /// The next bytes for the client.
     pub(super) fn take_out(&mut self, limit: usize) -> Vec<u8> {
         let n = limit.min(self.outbox.len());
         self.outbox.drain(..n).collect()
-    }
-
-    /// The client has dealt with these bytes.
-    pub(super) fn heard(&mut self, n: usize) {
-        self.delivered += n as u64;
-        let written = self.written();
-        while self.rejected.front().is_some_and(|(end, _)| *end <= self.delivered) {
-            let keys = self.rejected.pop_front().map_or_else(Vec::new, |(_, keys)| keys);
-            self.doomed.extend(keys.into_iter().map(|key| (key, written)));
-        }
     }
 }
 
@@ -142,9 +112,7 @@ impl Cluster {
     /// Serves the oldest command of a connection. Answers false where there is none.
     pub(super) fn serve(&mut self, socket: &mut Socket) -> bool {
         let Some((words, len)) = parse(&socket.inbox).filter(|_| !socket.hung) else { return false };
-        let start = socket.consumed;
         socket.inbox.drain(..len);
-        socket.consumed += len as u64;
         let asking = std::mem::take(&mut socket.asking);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let reply = match words[..] {
@@ -159,15 +127,9 @@ impl Cluster {
             ["PING", number] => bulk(format!("{number}:0:")),
             _ => {
                 let keys = if words[0] == "EXISTS" { &words[1..] } else { &words[1..2] };
-                let doomed = keys.iter().any(|key| socket.is_doomed(key, start));
-                match self.rejection(socket.port, keys, asking, doomed) {
+                match self.rejection(socket.port, keys, asking) {
                     None => self.run(&words),
-                    Some(text) => {
-                        let reply = format!("-{text}\r\n");
-                        let end = socket.delivered + (socket.outbox.len() + reply.len()) as u64;
-                        socket.rejected.push_back((end, self.concerned(keys, &text)));
-                        reply
-                    }
+                    Some(text) => format!("-{text}\r\n"),
                 }
             }
         };
@@ -175,19 +137,12 @@ impl Cluster {
         true
     }
 
-    /// The keys whose later commands must not run either: an ASK is about its keys, everything else about the slot.
-    fn concerned(&self, keys: &[&str], text: &str) -> Vec<String> {
-        let slot = &self.slots[self.slot_of_key(keys[0])];
-        let about = |key: &&Key| !text.starts_with("ASK") || keys.contains(&key.name.as_str());
-        slot.keys.iter().filter(about).map(|key| key.name.clone()).collect()
-    }
-
     fn slot_of_key(&self, key: &str) -> usize {
         let number = slot_of(key.as_bytes());
         self.slots.iter().position(|slot| slot.number == number).expect("a key of the model")
     }
 
-    fn rejection(&self, port: u16, keys: &[&str], asking: bool, doomed: bool) -> Option<String> {
+    fn rejection(&self, port: u16, keys: &[&str], asking: bool) -> Option<String> {
         if let Some(mood) = self.moods[place(port)] {
             return Some(mood.to_owned());
         }
@@ -198,11 +153,11 @@ impl Cluster {
             return match slot.importing {
                 Some(target) if moved == keys.len() => Some(format!("ASK {number} h:{target}")),
                 Some(_) if moved > 0 => Some(TRYAGAIN.to_owned()),
-                _ => doomed.then(|| CLUSTERDOWN.to_owned()),
+                _ => None,
             };
         }
         if asking && slot.authority.is_some() && slot.importing == Some(port) {
-            return (doomed || moved < keys.len()).then(|| TRYAGAIN.to_owned());
+            return (moved < keys.len()).then(|| TRYAGAIN.to_owned());
         }
         Some(format!("MOVED {number} h:{}", slot.beliefs[place(port)]))
     }

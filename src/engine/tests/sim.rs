@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::model::{Cluster, PORTS, Socket};
 use super::{Cmd, config};
 use crate::command::{Arg, Keys, Merge, Request, Route, cmd};
-use crate::config::{Config, Endpoint};
+use crate::config::{Config, Endpoint, Order};
 use crate::engine::rng::Rng;
 use crate::engine::{Action, BatchId, ConnId, Engine, Timestamp, Token};
 use crate::error::{Error, Outcome};
@@ -97,6 +97,9 @@ fn settings(rng: &mut Rng) -> Config {
     // Patient callers show commands that only a deadline would free.
     config.command_timeout_ms = if rng.below(3) == 0 { 60_000 } else { 100 + rng.below(3_000) };
     config.tryagain_wait_ms = rng.below(2_000);
+    if rng.below(4) == 0 {
+        config.order = Order::PerSlot;
+    }
     if rng.below(4) == 0 {
         config.hops_max = rng.below(5) as u8;
     }
@@ -319,9 +322,6 @@ impl Sim {
             recv.spare_mut()[..n].copy_from_slice(&rest[..n]);
             rest = &rest[n..];
             self.engine.handle_received(conn, recv, n, self.now);
-            if let Some(socket) = self.sockets.get_mut(&conn) {
-                socket.heard(n);
-            }
             self.act();
         }
     }
