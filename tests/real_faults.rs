@@ -13,6 +13,8 @@
 mod book;
 #[path = "real_faults/check.rs"]
 mod check;
+#[path = "real_faults/herd.rs"]
+mod herd;
 #[path = "real_faults/latency.rs"]
 mod latency;
 #[path = "real_faults/load.rs"]
@@ -28,13 +30,19 @@ mod proxy;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "real/random.rs"]
 mod random;
+#[path = "real_faults/refusal.rs"]
+mod refusal;
 #[path = "real_faults/reshard.rs"]
 mod reshard;
+#[path = "real_faults/scale.rs"]
+mod scale;
 mod servers;
 #[path = "real_faults/tally.rs"]
 mod tally;
 #[path = "support/transport.rs"]
 mod transport;
+#[path = "real_faults/volume.rs"]
+mod volume;
 
 use plan::{Bench, Case, Plan};
 use servers::Version;
@@ -51,7 +59,12 @@ const CASES: &[Case] = &[
     shared("RC5 cut off", network::partitioned),
     shared("RC7 CLUSTER FAILOVER", outage::failed_over),
     shared("RC7 rolling restarts", outage::rolled),
+    shared("RC12 a herd of clients", herd::herd),
+    shared("RC13 volume", volume::volumes),
     shared("RC14 mangled replies", network::mangled),
+    Case { alone: true, ..shared("RC8 3 to 6 to 3", scale::scaled) },
+    Case { alone: true, ..shared("RC9 refused", refusal::refused) },
+    Case { alone: true, ..shared("RC11 moved house", scale::moved_house) },
 ];
 
 /// A case on every server, on the cluster that cases share.
@@ -64,6 +77,9 @@ fn all(_: Version) -> bool {
 }
 
 fn main() {
+    if volume::is_child() {
+        return;
+    }
     let plan = Plan::from_environment();
     if !plan::run(&plan, CASES) {
         std::process::exit(1);

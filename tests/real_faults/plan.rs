@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use panpipe::Config;
 use panpipe::slot::slot_of;
-use panpipe::{Config, Outcome};
 
 use super::book::Book;
 use super::load::Load;
@@ -201,14 +201,6 @@ pub(crate) fn close(load: Load, tally: &mut Tally) {
         "{moved} MOVED, {asks} ASK, {retries} retries, {connects} connects, {disconnects} disconnects"
     ));
     tally.check(total.desyncs == 0, || format!("{} desyncs", total.desyncs));
-}
-
-/// How the errors of a single command are told.
-pub(crate) fn told(outcome: Result<(), panpipe::Error>) -> (String, Option<Outcome>) {
-    match outcome {
-        Ok(()) => ("no error".to_owned(), None),
-        Err(error) => (error.to_string(), Some(error.outcome())),
-    }
 }
 
 /// Until a moment that is `after` from now; what the fault is given to take hold.
