@@ -67,6 +67,10 @@ pub struct Limits {
     pub command_args_max: usize,
     /// Bytes of replies that the caller of the event-driven use has not taken yet.
     pub untaken_reply_bytes_max: usize,
+    /// Nodes of one view of the topology, at most 4096; a view of more is not believed.
+    pub view_nodes_max: usize,
+    /// Bytes of one view of the topology, at most 16 MiB; a longer one is not read.
+    pub view_bytes_max: usize,
     /// Bounds on one reply.
     pub frame: FrameLimits,
 }
@@ -80,6 +84,8 @@ impl Default for Limits {
             command_bytes_max: 512 << 20,
             command_args_max: 1 << 20,
             untaken_reply_bytes_max: 256 << 20,
+            view_nodes_max: 4096,
+            view_bytes_max: 4 << 20,
             frame: FrameLimits::default(),
         }
     }

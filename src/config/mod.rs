@@ -223,6 +223,8 @@ pub struct Config {
     pub refresh_min_interval_ms: u64,
     /// Refuse to start when slots are unserved. (A running client is never stopped by holes.)
     pub require_full_coverage: bool,
+    /// Commands to slots that no node serves fail at once, instead of waiting for an owner until their deadline.
+    pub fail_fast_uncovered: bool,
     /// Redirects that one command follows.
     #[doc(alias("max_redirects", "cluster_error_retry_attempts"))]
     pub hops_max: u8,
@@ -280,6 +282,7 @@ impl Default for Config {
             refresh_interval_ms: 60_000,
             refresh_min_interval_ms: 100,
             require_full_coverage: false,
+            fail_fast_uncovered: false,
             hops_max: 32,
             tryagain_wait_ms: 2_000,
             retry_unknown: RetryUnknown::default(),
@@ -335,6 +338,7 @@ impl Config {
     /// | `refresh_min_interval_ms` | [`refresh_min_interval_ms`](Config::refresh_min_interval_ms) |
     /// | `tryagain_wait_ms` | [`tryagain_wait_ms`](Config::tryagain_wait_ms), 0 is off |
     /// | `require_full_coverage` | [`require_full_coverage`](Config::require_full_coverage): `true` or `false` |
+    /// | `fail_fast_uncovered` | [`fail_fast_uncovered`](Config::fail_fast_uncovered): `true` or `false` |
     /// | `hops_max` | [`hops_max`](Config::hops_max): 0 to 255 |
     /// | `transport` | [`transport`](Config::transport): `mio`, `uring` or `auto` |
     /// | `spin_us` | [`spin_us`](Config::spin_us), 0 is off |
@@ -392,8 +396,8 @@ impl fmt::Debug for Config {
         print!(
             seeds, username, password, client_name, protocol, command_timeout_ms, connect_timeout_ms,
             handshake_timeout_ms, node_silent_ms, reconnect_min_ms, reconnect_max_ms, refresh_interval_ms,
-            refresh_min_interval_ms, require_full_coverage, hops_max, tryagain_wait_ms, retry_unknown, order,
-            overtaken, fanout, flush_policy, transport, spin_us, limits, tcp, jitter_seed;
+            refresh_min_interval_ms, require_full_coverage, fail_fast_uncovered, hops_max, tryagain_wait_ms,
+            retry_unknown, order, overtaken, fanout, flush_policy, transport, spin_us, limits, tcp, jitter_seed;
             address_map, accept_node, resolver
         )
     }

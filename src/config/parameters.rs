@@ -57,6 +57,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         set: |c, v| put(&mut c.require_full_coverage, truth(v)),
     },
     Parameter {
+        name: "fail_fast_uncovered",
+        takes: "true or false",
+        set: |c, v| put(&mut c.fail_fast_uncovered, truth(v)),
+    },
+    Parameter {
         name: "hops_max",
         takes: "a whole number of redirects from 0 to 255",
         set: |c, v| put(&mut c.hops_max, number(v).and_then(|n| n.try_into().ok())),

@@ -119,7 +119,8 @@ impl Engine {
         link.last_failure = None;
         link.scanner = Scanner::new(self.config.limits.frame);
         self.events.push(Event::NodeUp { node });
-        self.refresh.hurry(now);
+        self.hurry_refresh(now);
+        self.call_witness(row);
         self.schedule_transmit(row);
     }
 
@@ -133,6 +134,7 @@ impl Engine {
         if id.is_empty() || known == id {
             Ok(())
         } else {
+            self.refresh.strangers.insert(row);
             Err(LostBecause::Desync("the address belongs to another node now"))
         }
     }
@@ -191,10 +193,11 @@ impl Engine {
         self.pull_back(row);
         self.events.push(Event::NodeDown { node: name, reason: failure.to_string() });
         self.refresh.on_link_lost(row, now);
+        self.refresh.excuse_witness(row, now);
         if self.has_topology() {
             self.request_refresh(None, now);
         } else {
-            self.refresh.hurry(now);
+            self.hurry_refresh(now);
         }
     }
 
@@ -296,7 +299,7 @@ impl Engine {
         }
         // A node that redirects named and no view has yet is about to be in one.
         let left = link.was_in_view || now >= link.last_progress.after_ms(self.config.node_silent_ms);
-        if left && link.in_flight.is_empty() && self.refreshes_applied > 0 {
+        if left && link.in_flight.is_empty() && self.refresh.applied > 0 {
             let conn = ConnId { node: row, generation: link.generation };
             link.forget_socket(&self.config);
             link.state = LinkState::Idle;

@@ -19,16 +19,19 @@
 //!
 //! `submit` routes and encodes, `connection` with `send_queue`, `in_flight` and `recv_buf` is one node's state, `complete` gives replies
 //! to their owners (`reply_slab` for pipelines, `stream` for the event-driven use), `redirect` and `fence` hold commands back and send
-//! them on, `refresh` learns the topology, `lifecycle` connects and buries, `timer` watches deadlines.
+//! them on, `refresh` learns the topology, `search` finds somebody to ask, `sanity` says what is believed, `view`
+//! takes it over, `arbitrate` hears several nodes where one is in doubt, `coverage` answers for slots without owner, `lifecycle` connects and buries, `timer` watches deadlines.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod arbitrate;
 mod batch_ops;
 mod burst;
 mod complete;
 mod conflict;
 mod connection;
+mod coverage;
 mod event;
 mod fence;
 mod handshake;
@@ -44,6 +47,8 @@ mod reply_slab;
 mod retry;
 mod rng;
 mod run;
+mod sanity;
+mod search;
 mod send_queue;
 mod settle;
 mod stats;
@@ -54,6 +59,7 @@ mod tests;
 mod time;
 mod timeline;
 mod timer;
+mod view;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -152,8 +158,6 @@ pub struct Engine {
     queued_bytes: u64,
     /// Whether per-node times of flushes are recorded, and since when.
     tracing: Option<Timestamp>,
-    /// Views of the topology that were applied.
-    refreshes_applied: u64,
 }
 
 impl Engine {
@@ -189,7 +193,6 @@ impl Engine {
             events: Events::default(),
             queued_bytes: 0,
             tracing: None,
-            refreshes_applied: 0,
             config,
         };
         for seed in engine.config.seeds.clone() {
@@ -206,7 +209,11 @@ impl Engine {
     /// The client at this moment, all nodes together.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
-            refreshes: self.refreshes_applied,
+            refreshes: self.refresh.applied,
+            refreshes_asked: self.refresh.asked,
+            refreshes_rejected: self.refresh.rejected,
+            refreshes_too_large: self.refresh.too_large,
+            refreshes_arbitrated: self.refresh.arbitrated,
             in_flight: self.fences.parked_commands(),
             queued_bytes: self.queued_bytes + self.fences.parked_bytes(),
             parked: self.fences.parked_commands(),
@@ -253,7 +260,7 @@ impl Engine {
 
     /// Whether a view of the topology has been applied.
     pub fn has_topology(&self) -> bool {
-        self.refreshes_applied > 0
+        self.refresh.applied > 0
     }
 
     /// Slot ranges that no node serves, both ends included.

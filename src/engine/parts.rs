@@ -92,6 +92,9 @@ impl Engine {
 
     /// A split command is queued whole or not at all: half of an MSET would be worse than none.
     pub(crate) fn check_parts(&self, request: &Request<'_>, parts: &[Part]) -> Result<(), Error> {
+        if let Some(slot) = parts.iter().map(|part| part.slot).find(|&slot| self.fails_fast(slot)) {
+            return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
+        }
         let mut bytes_of: BTreeMap<Option<u16>, (usize, usize)> = BTreeMap::new();
         for part in parts {
             let owner = self.slots.owner(part.slot).filter(|_| !self.fences.is_fenced(part.slot));

@@ -59,6 +59,14 @@ pub struct Stats {
     pub total: NodeStats,
     /// Topology refreshes that were applied.
     pub refreshes: u64,
+    /// Nodes that were asked for their view of the topology.
+    pub refreshes_asked: u64,
+    /// Views that were not believed, and nodes that did not give theirs.
+    pub refreshes_rejected: u64,
+    /// Of those, views with more nodes or bytes than the limits allow.
+    pub refreshes_too_large: u64,
+    /// Times that several nodes were heard because accounts of a slot contradicted each other.
+    pub refreshes_arbitrated: u64,
     /// Commands without a reply, parked ones included.
     pub in_flight: u64,
     /// Bytes encoded and not answered, parked ones included.

@@ -210,6 +210,10 @@ impl Engine {
         }
         match self.slots.owner(slot) {
             Some(row) => self.place_on(piece, row, slot, now),
+            None if self.fails_fast(slot) => {
+                self.request_refresh(None, now);
+                Err(Error::not_executed(ErrorKind::SlotNotServed { slot }))
+            }
             None => {
                 // Nobody serves the slot as far as we know: wait for the next view, at most until the deadline.
                 let fence = self.fences.open(slot, 0);

@@ -1,6 +1,7 @@
 //! The engine against scripted servers, under a clock that the test moves. The tests read as transcripts: what was written to which node,
 //! what it answers, what the caller gets.
 
+mod arbitration;
 mod cuts;
 mod deadlines;
 mod fences;
@@ -13,10 +14,11 @@ mod redirects;
 mod refreshing;
 mod sim;
 mod topology;
+mod views;
 mod waiting;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
@@ -355,6 +357,19 @@ pub(super) fn slots_reply(ranges: &[(u16, u16, u16)]) -> String {
         reply += &format!("*3\r\n:{start}\r\n:{end}\r\n*3\r\n$1\r\nh\r\n:{port}\r\n$40\r\n{port:040}\r\n");
     }
     reply
+}
+
+/// The reply to CLUSTER NODES: as `slots_reply`, with the config epoch of each node.
+pub(super) fn nodes_reply(ranges: &[(u16, u16, u16)], epoch: impl Fn(u16) -> u64) -> String {
+    let mut text = String::new();
+    for port in ranges.iter().map(|range| range.2).collect::<BTreeSet<_>>() {
+        text += &format!("{port:040} h:{port}@1 master - 0 0 {} connected", epoch(port));
+        for (start, end, _) in ranges.iter().filter(|range| range.2 == port) {
+            text += &format!(" {start}-{end}");
+        }
+        text += "\n";
+    }
+    format!("={}\r\ntxt:{text}\r\n", text.len() + 4)
 }
 
 pub(super) fn not_executed(kind: &str) -> String {
