@@ -116,6 +116,10 @@ fn run_on(plan: &Plan, cases: &[Case], version: Version) -> Vec<Row> {
         for told in row.tally.told.iter().chain(&row.panicked) {
             println!("    {told}");
         }
+        if plan.long.is_some() {
+            // Hours may pass until the table is whole.
+            println!("{}", row.line());
+        }
         rows.push(row);
     }
     rows

@@ -1,7 +1,6 @@
 //! What a case counted, and the table that all of them make.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use panpipe::{Error, ErrorKind, Outcome};
 
@@ -91,6 +90,26 @@ impl Row {
         self.panicked.is_none() && self.tally.violations == 0
     }
 
+    /// Its line of the table.
+    pub(crate) fn line(&self) -> String {
+        let tally = &self.tally;
+        let numbers = [
+            tally.cycles,
+            tally.commands,
+            tally.executed,
+            tally.unknown,
+            tally.not_executed,
+            tally.reply_lost,
+            tally.overtaken,
+            tally.lost_by_server,
+            tally.zombies,
+            tally.violations,
+            self.seconds,
+        ];
+        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+        format!("| {} | {} | {} | {} |", self.case, self.server, numbers.join(" | "), self.remarks())
+    }
+
     fn remarks(&self) -> String {
         let mut remarks = self.tally.notes.clone();
         remarks.extend(self.tally.errors.iter().map(|(name, count)| format!("{count} {name}")));
@@ -107,29 +126,8 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
          |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
-        let tally = &row.tally;
-        let numbers = [
-            tally.cycles,
-            tally.commands,
-            tally.executed,
-            tally.unknown,
-            tally.not_executed,
-            tally.reply_lost,
-            tally.overtaken,
-            tally.lost_by_server,
-            tally.zombies,
-            tally.violations,
-            row.seconds,
-        ];
-        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
-        let _ = writeln!(
-            table,
-            "| {} | {} | {} | {} |",
-            row.case,
-            row.server,
-            numbers.join(" | "),
-            row.remarks()
-        );
+        table.push_str(&row.line());
+        table.push('\n');
     }
     table
 }
