@@ -38,6 +38,21 @@ impl Loss {
         Loss { at: Instant::now(), slots: cluster.view(primary).myself().slots.clone() }
     }
 
+    /// The shards of other primaries than at the beginning: on a machine that stalls, servers take each other for dead without our help.
+    pub(crate) fn of_others(cluster: &Cluster, before: &[(usize, Loss)], planned: &Loss) -> Vec<Loss> {
+        let owners = owners(cluster);
+        let has_moved = |node: usize, loss: &Loss| {
+            loss.slots != planned.slots
+                && loss.slots.iter().any(|(first, _)| owner_of(&owners, *first) != node)
+        };
+        before.iter().filter(|(node, loss)| has_moved(*node, loss)).map(|(_, loss)| loss.clone()).collect()
+    }
+
+    /// All shards, by primary.
+    pub(crate) fn of_all(cluster: &Cluster) -> Vec<(usize, Loss)> {
+        cluster.primaries().into_iter().map(|primary| (primary, Loss::of(cluster, primary))).collect()
+    }
+
     pub(crate) fn hits(&self, slot: u16) -> bool {
         self.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot))
     }
@@ -45,18 +60,18 @@ impl Loss {
 
 impl Load {
     /// Waits for all results, checks them, removes the keys and begins anew. Every node must be up, and all agree.
-    pub(crate) fn verify(&mut self, cluster: &Cluster, loss: Option<&Loss>) {
+    pub(crate) fn verify(&mut self, cluster: &Cluster, losses: &[Loss]) {
         self.settle();
         let owners = owners(cluster);
         let mut lost = BTreeSet::new();
         for tag in 0..self.book.tags.len() {
             let owner = owner_of(&owners, self.book.tags[tag].slot);
             let held = Held::read(cluster, owner, &self.book, tag);
-            let hit = loss.filter(|loss| loss.hits(self.book.tags[tag].slot));
+            let hit = losses.iter().find(|loss| loss.hits(self.book.tags[tag].slot));
             check_tag(&mut self.book, tag, &held, hit, &mut lost);
             cluster.call(owner, &[&["DEL"], &self.book.tags[tag].keys()[..]].concat()).expect(&"DEL");
         }
-        if let Some(loss) = loss {
+        for loss in losses {
             check_loss(&mut self.book, loss, &lost);
         }
         self.book.renew();
@@ -242,7 +257,12 @@ fn check_twins(book: &mut Book, name: &str, own: &[(u64, Op)], held: &Held, is_l
 }
 
 /// What is missing must be what asynchronous replication loses.
-fn check_loss(book: &mut Book, loss: &Loss, lost: &BTreeSet<u64>) {
+fn check_loss(book: &mut Book, loss: &Loss, all_lost: &BTreeSet<u64>) {
+    let is_hit = |number: u64| {
+        let op = &book.ops[(number - book.base) as usize];
+        loss.hits(book.tags[usize::from(op.tag)].slot)
+    };
+    let lost: BTreeSet<u64> = all_lost.iter().copied().filter(|number| is_hit(*number)).collect();
     book.tally.lost_by_server += lost.len() as u64;
     let Some((&first, &last)) = lost.first().zip(lost.last()) else { return };
     let at = book.us(loss.at);

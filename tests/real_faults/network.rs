@@ -41,7 +41,7 @@ pub(crate) fn partitioned(bench: &mut Bench, tally: &mut Tally) {
         }
         proxies.proxies[victim].set(Mode::Pass);
         load.rounds(5);
-        load.verify(cluster, None);
+        load.verify(cluster, &[]);
         tally.cycles += 1;
     }
     tally.note("through user-space proxies");

@@ -31,6 +31,7 @@ pub(crate) fn killed(bench: &mut Bench, tally: &mut Tally) {
         let victim = cluster.primaries()[cycle % 3];
         let replica = cluster.replicas_of(victim)[0];
         load.during(|| pass(Duration::from_millis(200)));
+        let before = Loss::of_all(cluster);
         let (loss, promoted) = load.during(|| {
             let loss = Loss::of(cluster, victim);
             cluster.kill(victim);
@@ -45,11 +46,26 @@ pub(crate) fn killed(bench: &mut Bench, tally: &mut Tally) {
         load.rounds(3);
         load.settle();
         latencies.add(&load.book, &loss, promoted, !load.pipelines);
-        load.verify(cluster, Some(&loss));
+        verify_after(&mut load, cluster, &before, loss, tally);
         tally.cycles += 1;
     }
     tally.note(latencies.text(FAILOVER_MS));
     close(load, tally);
+}
+
+fn verify_after(
+    load: &mut Load,
+    cluster: &Cluster,
+    before: &[(usize, Loss)],
+    planned: Loss,
+    tally: &mut Tally,
+) {
+    let mut losses = Loss::of_others(cluster, before, &planned);
+    if !losses.is_empty() {
+        tally.note(format!("{} failovers that nobody asked for", losses.len()));
+    }
+    losses.push(planned);
+    load.verify(cluster, &losses);
 }
 
 /// Pipelines wait for the node that is gone; without them, and with a wide window, commands for other nodes go on.
@@ -78,7 +94,7 @@ pub(crate) fn stopped_for_a_while(bench: &mut Bench, tally: &mut Tally) {
             });
         }
         load.rounds(3);
-        load.verify(cluster, None);
+        load.verify(cluster, &[]);
         tally.cycles += 1;
     }
     check_no_disconnect(&load, tally);
@@ -103,6 +119,7 @@ pub(crate) fn stopped_until_replaced(bench: &mut Bench, tally: &mut Tally) {
         let victim = cluster.primaries()[cycle % 3];
         let replica = cluster.replicas_of(victim)[0];
         load.during(|| pass(Duration::from_millis(200)));
+        let before = Loss::of_all(cluster);
         let loss = load.during(|| {
             let loss = Loss::of(cluster, victim);
             cluster.stop(victim);
@@ -113,7 +130,7 @@ pub(crate) fn stopped_until_replaced(bench: &mut Bench, tally: &mut Tally) {
             loss
         });
         load.rounds(3);
-        load.verify(cluster, Some(&loss));
+        verify_after(&mut load, cluster, &before, loss, tally);
         tally.cycles += 1;
     }
     close(load, tally);
@@ -145,7 +162,7 @@ pub(crate) fn zombies(bench: &mut Bench, tally: &mut Tally) {
         load.rounds(5);
         cluster.cont(victim);
         load.rounds(3);
-        load.verify(cluster, None);
+        load.verify(cluster, &[]);
         tally.cycles += 1;
     }
     close(load, tally);
@@ -175,7 +192,7 @@ pub(crate) fn paused(bench: &mut Bench, tally: &mut Tally) {
             });
             load.rounds(3);
         }
-        load.verify(cluster, None);
+        load.verify(cluster, &[]);
         tally.cycles += 1;
     }
     check_no_disconnect(&load, tally);
@@ -197,7 +214,7 @@ pub(crate) fn failed_over(bench: &mut Bench, tally: &mut Tally) {
             cluster.failover(replica);
         });
         load.rounds(3);
-        load.verify(cluster, None);
+        load.verify(cluster, &[]);
         tally.cycles += 1;
     }
     check_no_disconnect(&load, tally);
@@ -230,7 +247,7 @@ pub(crate) fn rolled(bench: &mut Bench, tally: &mut Tally) {
             }
         });
         load.rounds(3);
-        load.verify(cluster, None);
+        load.verify(cluster, &[]);
         tally.cycles += 1;
     }
     close(load, tally);

@@ -60,7 +60,7 @@ fn to_and_fro(cluster: &Cluster, cycles: usize, tally: &mut Tally, shift: impl F
         tally.cycles += 1;
         if cycle % LOOK_EVERY == LOOK_EVERY - 1 || cycle + 1 == cycles {
             cluster.wait_agreed();
-            load.verify(cluster, None);
+            load.verify(cluster, &[]);
         }
     }
     let total = load.client.stats().total;

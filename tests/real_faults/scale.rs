@@ -34,14 +34,14 @@ pub(crate) fn scaled(bench: &mut Bench, tally: &mut Tally) {
         load.during(|| moves.iter().for_each(|&(slot, from, to)| shift(&cluster, slot, from, to)));
         cluster.wait_agreed();
         load.rounds(3);
-        load.verify(&cluster, None);
+        load.verify(&cluster, &[]);
         load.during(|| moves.iter().for_each(|&(slot, from, to)| shift(&cluster, slot, to, from)));
         cluster.wait_agreed();
         load.rounds(3);
-        load.verify(&cluster, None);
+        load.verify(&cluster, &[]);
         load.during(|| joined.iter().for_each(|&node| cluster.forget(node)));
         load.rounds(3);
-        load.verify(&cluster, None);
+        load.verify(&cluster, &[]);
         tally.cycles += 1;
     }
     load.client.refresh_topology(Duration::from_secs(60)).expect("refresh");
@@ -104,7 +104,7 @@ pub(crate) fn moved_house(bench: &mut Bench, tally: &mut Tally) {
     let mut load = load(config);
     for _ in 0..cycles {
         load.rounds(5);
-        load.verify(&cluster, None);
+        load.verify(&cluster, &[]);
         load.pipelines = false;
         load.book.expected = anything;
         load.during(|| {
@@ -119,7 +119,7 @@ pub(crate) fn moved_house(bench: &mut Bench, tally: &mut Tally) {
         load.book.renew();
         (load.pipelines, load.book.expected) = (true, super::book::none);
         load.rounds(5);
-        load.verify(&cluster, None);
+        load.verify(&cluster, &[]);
         tally.cycles += 1;
     }
     close(load, tally);
