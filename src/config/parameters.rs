@@ -90,6 +90,26 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         set: |c, v| put(&mut c.retry_unknown, retry_unknown(v)),
     },
     Parameter {
+        name: "fenced_reconnect",
+        takes: "true or false",
+        set: |c, v| put(&mut c.fenced_reconnect, truth(v)),
+    },
+    Parameter {
+        name: "sentinel_replies",
+        takes: "a whole number of replies; 0 turns it off",
+        set: |c, v| put(&mut c.sentinel_replies, number(v)),
+    },
+    Parameter {
+        name: "sentinel_ms",
+        takes: TIME_OR_OFF,
+        set: |c, v| put(&mut c.sentinel_ms, time_or_off(v)),
+    },
+    Parameter {
+        name: "high_integrity",
+        takes: "true or false",
+        set: |c, v| put(&mut c.high_integrity, truth(v)),
+    },
+    Parameter {
         name: "order",
         takes: "per_key, per_slot or relaxed",
         set: |c, v| put(&mut c.order, order(v)),

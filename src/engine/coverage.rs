@@ -23,12 +23,19 @@ impl Engine {
 
     /// Why there is no topology and will not be soon: every seed has been tried and failed.
     pub fn start_failure(&self) -> Option<Error> {
+        if self.links.iter().any(|link| link.for_now || link.is_open()) {
+            // A full server, or one that loads its data, may have room or be ready before the deadline.
+            return None;
+        }
+        self.last_start_failure()
+    }
+
+    /// What the attempts to connect came to so far.
+    pub fn last_start_failure(&self) -> Option<Error> {
         let failures: Vec<(&ErrorKind, String)> = self
             .links
             .iter()
-            .map(|link| {
-                link.last_failure.as_ref().filter(|_| !link.is_open()).map(|kind| (kind, link.name()))
-            })
+            .map(|link| link.last_failure.as_ref().map(|kind| (kind, link.name())))
             .collect::<Option<_>>()?;
         let telling = |kind: &ErrorKind| match kind {
             ErrorKind::Auth(_) => 0,

@@ -212,6 +212,15 @@ impl Fences {
         self.parked_commands
     }
 
+    pub(crate) fn parked_sequences(&self) -> impl Iterator<Item = u64> {
+        self.by_slot.values().flat_map(|fence| fence.parked.iter().map(|parked| parked.sequence))
+    }
+
+    #[cfg(feature = "testkit")]
+    pub(crate) fn get(&self, slot: u16) -> Option<&Fence> {
+        self.by_slot.get(&slot)
+    }
+
     pub(crate) fn get_mut(&mut self, slot: u16) -> Option<&mut Fence> {
         self.by_slot.get_mut(&slot)
     }

@@ -61,6 +61,9 @@ impl Engine {
     /// One command over many slots: a part per slot, all parts of a node in one write.
     fn submit_split(&mut self, batch: u32, request: &Request<'_>, parts: &[Part], now: Timestamp) -> u32 {
         let room = self.check_parts(request, parts);
+        if let Err(error) = &room {
+            self.count_refusal(error);
+        }
         let Some(row) = self.batches.row_mut(batch) else { return 0 };
         if let Err(error) = room {
             return row.push_failed(error);

@@ -213,6 +213,13 @@ impl Engine {
             _ => return Verdict::Final,
         };
         self.count(row, |stats| stats.retries += 1);
+        if code == Code::ReadOnly
+            && let Some(link) = self.links.get_mut(usize::from(row))
+        {
+            // A name may lead to another machine by now: resolve it afresh once nothing is owed.
+            link.redial |=
+                link.endpoint.as_ref().is_some_and(|at| at.host.parse::<std::net::IpAddr>().is_err());
+        }
         let persists = self.fences.get_mut(entry.slot).is_some_and(|fence| fence.rounds > 2);
         match code {
             // It has been demoted, and so knows its successor.

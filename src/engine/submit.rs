@@ -198,6 +198,7 @@ impl Engine {
 
     /// Gives a piece its failure; it never entered a queue.
     pub(crate) fn fail_piece(&mut self, piece: Piece<'_>, error: Error) {
+        self.count_refusal(&error);
         let entry = piece.entry(0, NO_SLOT);
         self.fail_entry(&entry, error);
         self.drop_entry(&entry);
@@ -369,6 +370,7 @@ impl Engine {
         let sequence = self.next_sequence();
         let untaken = self.stream.untaken_bytes();
         if untaken > self.config.limits.untaken_reply_bytes_max {
+            self.windows_full += 1;
             let node = "the completion queue (take results with next_completion)".to_owned();
             return Err(Error::not_executed(ErrorKind::Full {
                 node,
@@ -402,6 +404,7 @@ impl Engine {
         match self.place(piece, slot, now) {
             Ok(()) => Ok(token),
             Err(error) => {
+                self.count_refusal(&error);
                 self.stream.close(token.row);
                 Err(error)
             }
@@ -418,7 +421,10 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Token, Error> {
         if let Plan::Split(parts) = plan {
-            self.check_parts(request, parts)?;
+            if let Err(error) = self.check_parts(request, parts) {
+                self.count_refusal(&error);
+                return Err(error);
+            }
         }
         let timeout_ms = op.deadline.since(now).as_millis() as u64;
         let batch = self.batches.open(BatchOptions { timeout_ms, follow_redirects: true });
@@ -449,6 +455,9 @@ impl Engine {
         }
         link.unflushed_commands = 0;
         link.queue.flush();
+        if link.stats.replies >= link.guard.due_at {
+            self.send_sentinel(row);
+        }
         self.schedule_transmit(row);
     }
 

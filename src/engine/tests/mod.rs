@@ -4,6 +4,11 @@
 mod arbitration;
 mod cuts;
 mod deadlines;
+#[cfg(feature = "testkit")]
+mod dials;
+mod doubt;
+#[cfg(feature = "testkit")]
+mod fenced;
 mod fences;
 mod loss;
 mod model;
@@ -12,7 +17,9 @@ mod queues;
 mod random;
 mod redirects;
 mod refreshing;
+mod sentinels;
 mod sim;
+mod tombstones;
 mod topology;
 mod views;
 mod waiting;
@@ -63,6 +70,9 @@ pub(super) fn config() -> Config {
     config.jitter_seed = 1;
     // Background refreshes would stand between the lines of every transcript.
     config.refresh_interval_ms = 0;
+    // So would checks.
+    config.sentinel_replies = 0;
+    config.sentinel_ms = 0;
     config
 }
 

@@ -135,6 +135,7 @@ impl Cluster {
                 socket.asking = true;
                 "+OK\r\n".to_owned()
             }
+            ["ECHO", text] => bulk(text.to_owned()),
             ["PING", number] => bulk(format!("{number}:0:")),
             _ => {
                 let keys = if words[0] == "EXISTS" { &words[1..] } else { &words[1..2] };

@@ -174,7 +174,8 @@ fn a_demoted_primary_is_asked_at_once_and_others_after_a_jitter() {
             waits.push(asked(&mut s, &[A, B]));
         }
     }
-    assert!(urgent.iter().all(|&asked| asked == (A, 0)), "it knows its successor: {urgent:?}");
+    // Not the node itself: it is known by a name, which may lead to another server now, and is dialled again first.
+    assert!(urgent.iter().all(|&asked| asked == (B, 0)), "{urgent:?}");
     assert!(others.iter().any(|&(_, ms)| ms > 10) && others.iter().all(|&(_, ms)| ms <= 51), "{others:?}");
 }
 
