@@ -13,6 +13,8 @@
 mod book;
 #[path = "real_faults/check.rs"]
 mod check;
+#[path = "real_faults/doubt.rs"]
+mod doubt;
 #[path = "real_faults/herd.rs"]
 mod herd;
 #[path = "real_faults/latency.rs"]
@@ -80,6 +82,7 @@ fn main() {
     if volume::is_child() {
         return;
     }
+    doubt::check_the_checks();
     let plan = Plan::from_environment();
     if !plan::run(&plan, CASES) {
         std::process::exit(1);

@@ -96,10 +96,10 @@ pub(crate) fn owner_of(owners: &Owners, slot: u16) -> usize {
 }
 
 /// What the servers hold behind one tag.
-struct Held {
-    list: Vec<u64>,
-    count: u64,
-    twins: [Result<u64, String>; 2],
+pub(crate) struct Held {
+    pub(crate) list: Vec<u64>,
+    pub(crate) count: u64,
+    pub(crate) twins: [Result<u64, String>; 2],
 }
 
 impl Held {
@@ -126,7 +126,13 @@ impl Held {
 }
 
 /// `lost` gets the numbers of pushes that ran and are missing.
-fn check_tag(book: &mut Book, tag: usize, held: &Held, loss: Option<&Loss>, lost: &mut BTreeSet<u64>) {
+pub(crate) fn check_tag(
+    book: &mut Book,
+    tag: usize,
+    held: &Held,
+    loss: Option<&Loss>,
+    lost: &mut BTreeSet<u64>,
+) {
     let base = book.base;
     let own: Vec<(u64, Op)> = (base..)
         .zip(&book.ops)
@@ -257,7 +263,7 @@ fn check_twins(book: &mut Book, name: &str, own: &[(u64, Op)], held: &Held, is_l
 }
 
 /// What is missing must be what asynchronous replication loses.
-fn check_loss(book: &mut Book, loss: &Loss, all_lost: &BTreeSet<u64>) {
+pub(crate) fn check_loss(book: &mut Book, loss: &Loss, all_lost: &BTreeSet<u64>) {
     let is_hit = |number: u64| {
         let op = &book.ops[(number - book.base) as usize];
         loss.hits(book.tags[usize::from(op.tag)].slot)
