@@ -160,9 +160,13 @@ impl<T: Transport> Client<T> {
             // failed for. Who only makes blocking calls would never come back from it.
             self.handle_due();
             self.pump();
-        }
-        while !self.engine.is_complete(batch) {
-            self.step(None, self.need()).map_err(|error| self.in_doubt(batch, error))?;
+        } else {
+            loop {
+                self.step(None, self.need()).map_err(|error| self.in_doubt(batch, error))?;
+                if self.engine.is_complete(batch) {
+                    break;
+                }
+            }
         }
         // Results of the event-driven use may have arrived on the way.
         self.leave(self.engine.has_completions());
