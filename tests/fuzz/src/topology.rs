@@ -4,7 +4,7 @@
 //! ```text
 //! for each view:   flags   then either bytes as they are (their number as a word before them), or choices of which a reply is built
 //!   bits 0-1: CLUSTER SLOTS, SHARDS, NODES, or the bytes given to each decoder    bit 2: bytes as they are    bit 3: as RESP3
-//!   bits 4-5: merged where 0    bits 6-7: when it was asked for
+//!   bits 4-7: not merged where 0 to 12, else asked for at this time: merging looks at every slot, and takes longer than all else
 //! ```
 
 mod build;
@@ -32,8 +32,8 @@ pub fn run(input: &[u8]) {
         let flags = input.byte();
         for snapshot in snapshots(flags, &mut input, &asked) {
             check(&snapshot);
-            if flags >> 4 & 3 == 0 {
-                cluster.adopt(&snapshot, u64::from(flags >> 6));
+            if flags >> 4 > 12 {
+                cluster.adopt(&snapshot, u64::from(flags >> 4));
             } else {
                 cluster.meet(&snapshot);
             }
@@ -91,6 +91,14 @@ fn check(snapshot: &Snapshot) {
     }
 }
 
+/// Every node has an id and an address that no other has.
+fn is_plain(snapshot: &Snapshot) -> bool {
+    let mut endpoints: Vec<_> = snapshot.nodes.iter().map(|node| node.endpoint.as_ref()).collect();
+    endpoints.sort_unstable();
+    let differ = endpoints.windows(2).all(|pair| pair[0] != pair[1]);
+    differ && snapshot.nodes.iter().all(|node| !node.id.is_empty() && node.endpoint.is_some())
+}
+
 struct Cluster {
     table: NodeTable,
     /// Made when it is needed: it is large.
@@ -108,8 +116,10 @@ impl Cluster {
             assert!(self.table.is_live(index) && node.endpoint().is_some());
             assert!(named.id.is_empty() || self.table.by_id(&named.id) == Some(index), "{named:?}");
         }
-        // The same view again means the same nodes.
-        assert_eq!(self.table.resolve_all(snapshot), indices);
+        // The same view again means the same nodes, where it does not contradict itself.
+        if is_plain(snapshot) {
+            assert_eq!(self.table.resolve_all(snapshot), indices);
+        }
         let absent = self.table.absent_from(&indices);
         let present = self.table.iter().filter(|(index, _)| indices.contains(&Some(*index))).count();
         assert_eq!(absent.len() + present, self.table.len());
