@@ -134,6 +134,8 @@ pub(crate) enum Cure {
     AnswerAsking(usize),
 }
 
+/// Replies of every shape.
+const STRAYS: [&[u8]; 4] = [b"+OK\r\n", b":1\r\n", b"$1\r\n7\r\n", b"*0\r\n"];
 const READONLY: &str = "READONLY You can't write against a read only replica.";
 const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 const TRYAGAIN: &str = "TRYAGAIN Multiple keys request during rehashing of slot";
@@ -319,7 +321,7 @@ impl World {
             }
             Fault::StrayReply => {
                 let Some(conn) = self.any_connection() else { return false };
-                let stray = self.dice.pick(&[b"+OK\r\n".as_slice(), b":1\r\n", b"$1\r\n7\r\n", b"*0\r\n"]);
+                let stray = self.dice.pick(&STRAYS);
                 let is_greeted = self.net.tap().is_greeted(conn);
                 self.net.inject(conn, stray.copied().filter(|_| is_greeted).unwrap_or_default());
                 is_greeted
