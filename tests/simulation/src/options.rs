@@ -192,5 +192,9 @@ fn faults(dice: &mut Dice, theme: Theme) -> Vec<u64> {
         };
         if fits { dice.between(1, 10) } else { 0 }
     };
-    Fault::ALL.iter().map(&mut weight).collect()
+    let mut weights: Vec<u64> = Fault::ALL.iter().map(&mut weight).collect();
+    // One that is lost and one too many make each other unseen.
+    let absent = if dice.one_in(2) { Fault::LostReply } else { Fault::StrayReply };
+    weights[absent as usize] = 0;
+    weights
 }

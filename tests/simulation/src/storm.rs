@@ -284,6 +284,7 @@ impl World {
             return false;
         }
         self.has_swapped = true;
+        self.net.tap_mut().is_relaxed = true;
         let cluster = self.net.cluster();
         let address = |node: usize| (cluster.node(node).host().to_owned(), cluster.node(node).port());
         let (ours, theirs) = (address(node), address(other));
