@@ -73,6 +73,8 @@ pub enum Ending {
     Reset,
     /// As `Reset`, but what has not arrived by this time is lost.
     ResetLosing(Timestamp),
+    /// As `Reset`, but what was sent arrives at this time only: lost packets are sent again and again, also after the client has closed.
+    ResetLate(Timestamp),
     /// The client reads the end of the stream behind what is on its way; what the server says later is lost. What the client had sent
     /// arrives.
     HalfClosed,

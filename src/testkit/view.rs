@@ -55,12 +55,13 @@ impl View {
     /// Runs of slots with the same owner, in order: first, last, owner.
     pub(crate) fn ranges(&self) -> Vec<(u16, u16, usize)> {
         let mut ranges: Vec<(u16, u16, usize)> = Vec::new();
-        for slot in 0..SLOT_COUNT {
-            let Some(owner) = self.owner(slot) else { continue };
-            match ranges.last_mut() {
-                Some((_, last, of)) if *of == owner && *last + 1 == slot => *last = slot,
-                _ => ranges.push((slot, slot, owner)),
+        let mut start = 0;
+        for run in self.owners.chunk_by(|a, b| a == b) {
+            let end = start + run.len() as u16;
+            if run[0] != NOBODY {
+                ranges.push((start, end - 1, usize::from(run[0])));
             }
+            start = end;
         }
         ranges
     }

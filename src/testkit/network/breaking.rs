@@ -15,6 +15,10 @@ impl<T: Tap> Network<T> {
                 self.wires[wire].cut = after;
                 self.tell_closed(wire, "connection reset", engine);
             }
+            Ending::ResetLate(until) => {
+                self.wires[wire].late_until = until;
+                self.tell_closed(wire, "connection timed out", engine);
+            }
             Ending::HalfClosed => self.end(wire, "end of stream"),
             Ending::Silent => {
                 self.wires[wire].cut = self.now;

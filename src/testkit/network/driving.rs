@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::Endpoint;
 use crate::engine::{ConnId, Engine, Timestamp};
 use crate::testkit::network::wire::ClientEnd;
-use crate::testkit::network::{Network, Tap, What};
+use crate::testkit::network::{Happening, Network, Tap, What};
 use crate::transport::{Need, Transport, TransportStats};
 
 impl<T: Tap> Network<T> {
@@ -21,6 +21,11 @@ impl<T: Tap> Network<T> {
             && let Some(held) = self.clogs.get_mut(&place)
         {
             held.push(next);
+            return true;
+        }
+        let late_until = self.wires[next.wire].late_until;
+        if self.now < late_until && matches!(next.what, What::ToServer(_)) {
+            self.ahead.push(Reverse(Happening { at: late_until, ..next }));
             return true;
         }
         let wire = next.wire;

@@ -38,6 +38,8 @@ pub(super) struct Wire {
     /// When the last byte of each direction arrives: nothing overtakes it.
     last_up: Timestamp,
     pub(super) last_down: Timestamp,
+    /// Nothing reaches the server before this.
+    pub(super) late_until: Timestamp,
     /// What has not reached the server by then is lost.
     pub(super) cut: Timestamp,
 }
@@ -62,6 +64,7 @@ impl Wire {
             travelling_down: 0,
             last_up: now,
             last_down: now,
+            late_until: Timestamp::ZERO,
             cut: Timestamp::NEVER,
         }
     }

@@ -139,8 +139,8 @@ fn client(dice: &mut Dice, model: &ModelConfig, theme: Theme, broken: Broken) ->
     config.node_silent_ms = dice.between(200, 2_000);
     config.reconnect_min_ms = dice.between(1, 20);
     config.reconnect_max_ms = 200;
-    config.refresh_interval_ms = *dice.pick(&[0, 0, 0, 0, 300, 60_000]).unwrap_or(&0);
-    config.refresh_min_interval_ms = *dice.pick(&[5, 100, 100, 200]).unwrap_or(&100);
+    config.refresh_interval_ms = *dice.pick(&[0, 0, 0, 0, 0, 0, 300, 60_000]).unwrap_or(&0);
+    config.refresh_min_interval_ms = *dice.pick(&[5, 100, 100, 300]).unwrap_or(&100);
     config.command_timeout_ms = if dice.one_in(3) { 60_000 } else { dice.between(50, 3_000) };
     config.tryagain_wait_ms = *dice.pick(&[0, 200, 2_000]).unwrap_or(&0);
     if dice.one_in(5) {
@@ -156,7 +156,7 @@ fn client(dice: &mut Dice, model: &ModelConfig, theme: Theme, broken: Broken) ->
             RetryUnknown::Always,
         ])
         .unwrap_or(&RetryUnknown::ReadOnly);
-    config.fenced_reconnect = dice.one_in(3);
+    config.fenced_reconnect = dice.one_in(if theme == Theme::Wires { 2 } else { 4 });
     if dice.one_in(4) {
         config.sentinel_replies = dice.between(1, 20);
         config.sentinel_ms = dice.between(5, 100);

@@ -54,6 +54,7 @@ faults! {
     TryAgain = "TRYAGAIN without a migration",
     Reset = "a connection is reset, what was sent arrives",
     LosingReset = "a connection is reset, what was sent arrives in part",
+    LateReset = "a connection is lost, what was sent arrives much later",
     HalfClose = "a connection's replies end",
     Silence = "a connection's other end is gone",
     ServerClose = "the server resets a connection",
@@ -226,6 +227,7 @@ impl World {
         let ending = match fault {
             Fault::Reset => Ending::Reset,
             Fault::HalfClose => Ending::HalfClosed,
+            Fault::LateReset => Ending::ResetLate(self.net.now().after_ms(self.dice.between(5, 500))),
             Fault::Silence => Ending::Silent,
             Fault::LosingReset => {
                 let span = self.net.horizon().since(self.net.now()).as_nanos() as u64;

@@ -167,7 +167,6 @@ impl World {
     fn on_event(&mut self, event: &EngineEvent) {
         match event {
             EngineEvent::NodeDown { .. } => self.cover(Event::ConnectionLost),
-            EngineEvent::TopologyChanged { .. } => self.cover(Event::View),
             EngineEvent::Desync { node, what } => self.on_desync(node, what),
             _ => {}
         }
@@ -193,10 +192,21 @@ impl World {
     /// Something arrives, at a server or at the client.
     fn travel(&mut self) {
         let fences = self.engine.fence_states();
-        let refusals = self.net.tap().coverage.refusals();
+        if fences.is_empty() {
+            self.net.step(&mut self.engine);
+            return;
+        }
+        let news = |world: &World| (world.net.tap().coverage.refusals(), world.engine.stats().refreshes);
+        let before = news(self);
         self.net.step(&mut self.engine);
-        if !fences.is_empty() && self.net.tap().coverage.refusals() != refusals {
-            fences.into_iter().for_each(|(_, state)| self.coverage.fence(state, Event::Refusal));
+        let after = news(self);
+        for (_, state) in fences {
+            if after.0 != before.0 {
+                self.coverage.fence(state, Event::Refusal);
+            }
+            if after.1 != before.1 {
+                self.coverage.fence(state, Event::View);
+            }
         }
     }
 
