@@ -10,7 +10,7 @@ use panpipe::config::{Order, Overtaken};
 use panpipe::testkit::Execution;
 use smallvec::SmallVec;
 
-use crate::ops::{Fate, Key, Kind, Op, number_of};
+use crate::ops::{Fate, Key, Kind, Op, Why, number_of};
 use crate::options::Theme;
 use crate::world::{Problem, World};
 
@@ -159,6 +159,10 @@ impl<'a> Judge<'a> {
         let mut late = Vec::new();
         for (at, execution) in self.journal.iter().enumerate().filter(|(_, execution)| execution.is_write) {
             let Some(op) = self.op_of(execution).filter(|op| op.kind.is_ordered()) else { continue };
+            // Its caller gave it up: it may have been taken back while it waited to be sent again.
+            if matches!(op.fate, Fate::Abandoned | Fate::Failed { why: Why::Other, .. }) {
+                continue;
+            }
             for &key in op.keys.iter().filter(|key| is_about(execution, **key, self.world)) {
                 let mut again = self.runs[op.number as usize].iter().filter(|&&run| run > at);
                 if again.any(|&run| is_about(&self.journal[run], key, self.world)) {
@@ -211,9 +215,13 @@ impl<'a> Judge<'a> {
     /// A write of one of its keys on the wrong side of this place.
     fn misplaced(&self, read: &Op, at: usize) -> Option<(u32, bool)> {
         let shares = |op: &Op| op.keys.iter().any(|key| read.keys.contains(key));
-        // What is said of an earlier write holds for those that are known to have run; what is said of a later one, for all.
-        let rivals =
-            |op: &&Op| op.kind.is_write() && shares(op) && (op.number > read.number || self.counts(op));
+        // Of an earlier write only those count that are known to have run. Of a later one all do, unless it may be sent again: then an attempt
+        // of it, of which nobody has heard, may have run ahead.
+        let policy = self.world.engine.config().retry_unknown;
+        let rivals = |op: &&Op| {
+            let is_later = op.number > read.number && !op.kind.may_repeat(policy);
+            op.kind.is_write() && shares(op) && (is_later || self.counts(op))
+        };
         self.world.ops.iter().filter(rivals).find_map(|write| {
             let ran = self.runs[write.number as usize].iter().find(|&&ran| {
                 let keys = &read.keys;

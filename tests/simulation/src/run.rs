@@ -20,6 +20,8 @@ pub(crate) struct Outline {
 
 /// Beyond the longest wait that the settings allow, everything has to be over within this.
 const REST_MS: u64 = 5_000;
+/// So many attempts at every slot: each may find a connection whose other end has long been gone.
+const LESSONS_MAX: usize = 4;
 /// A mistaken address is corrected within this: a dial after its backoff, a question for the topology.
 const LESSON_MS: u64 = 1_000;
 /// A server that was full, or refused us, is left alone for so long.
@@ -104,8 +106,13 @@ impl World {
 
     /// Every slot serves, at the first attempt once the client knows where; nothing is left behind.
     fn prove_life(&mut self) {
-        self.push_everywhere();
-        // What the first attempt taught has been learnt.
+        for _ in 0..LESSONS_MAX {
+            let first = self.push_everywhere();
+            if self.ops[first..].iter().all(|op| matches!(op.fate, Fate::Done(_))) {
+                break;
+            }
+        }
+        // What these attempts taught has been learnt.
         let until = self.net.now().after_ms(LESSON_MS);
         self.run_until(until);
         let before = self.net.tap().coverage.refusals();

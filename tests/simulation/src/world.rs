@@ -58,6 +58,20 @@ pub(crate) struct World {
     began: Timestamp,
 }
 
+/// Hash tags of different slots, and the slots.
+fn slots_in_use(dice: &mut Dice, count: usize) -> (Vec<String>, Vec<u16>) {
+    let (mut tags, mut slots) = (Vec::new(), Vec::new());
+    while slots.len() < count {
+        let tag = format!("t{}", dice.below(1_000_000));
+        let slot = slot_of(tag.as_bytes());
+        if !slots.contains(&slot) {
+            tags.push(tag);
+            slots.push(slot);
+        }
+    }
+    (tags, slots)
+}
+
 impl World {
     pub(crate) fn new(seed: u64, settings: Settings) -> World {
         let options = Options::draw(seed, &settings);
@@ -66,8 +80,7 @@ impl World {
         let mut net = Network::new(cluster, options.network.clone(), dice.roll(), Monitor::default());
         let now = net.now();
         let engine = Engine::new(options.client.clone(), now).expect("there are seeds");
-        let tags: Vec<String> = (0..options.slots).map(|_| format!("t{}", dice.below(1_000_000))).collect();
-        let slots = tags.iter().map(|tag| slot_of(tag.as_bytes())).collect();
+        let (tags, slots) = slots_in_use(&mut dice, options.slots);
         net.tap_mut().now = now;
         net.tap_mut().traces_since = settings.trace.then_some(now);
         net.tap_mut().is_relaxed = options.client.order == Order::Relaxed;
