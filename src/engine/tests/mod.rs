@@ -3,6 +3,7 @@
 
 mod cuts;
 mod deadlines;
+mod exhaustive;
 mod fences;
 mod loss;
 mod model;
