@@ -35,7 +35,7 @@ fn engine(engine: &mut Engine, slot: u16, now: Timestamp, out: &mut DefaultHashe
             (entry.len, entry.batch, entry.slot, entry.hops, entry.flags).hash(out);
             engine.sequence_of(entry).hash(out);
         }
-        (link.redial, link.refused, link.in_view, link.prelude.len()).hash(out);
+        (link.redial, link.refused, link.in_view, link.prelude.0.len()).hash(out);
     }
     engine.refresh.state(engine.slots.learned_at_ns(slot)).hash(out);
     if let Some(held) = engine.fences.get_mut(slot) {
