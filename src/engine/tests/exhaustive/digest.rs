@@ -14,7 +14,7 @@ pub(super) fn of(path: &mut Path<'_>) -> u128 {
     for half in &mut halves {
         path.world.hash(half);
         path.fates.hash(half);
-        (path.hastes_left, path.drops_left, path.halves_left, path.deadlines_left).hash(half);
+        path.disturbances_left.hash(half);
         let (slot, now) = (path.slot, path.s.now);
         engine(&mut path.s.engine, slot, now, half);
         for port in [super::A, super::B] {

@@ -7,6 +7,8 @@ use std::hash::Hash;
 use crate::engine::tests::model::parse;
 use crate::engine::tests::{A, B, slots_reply};
 
+/// A slot that B owns all the time.
+pub(super) const OF_B: u16 = 16000;
 const TRYAGAIN: &str = "-TRYAGAIN Multiple keys request during rehashing of slot\r\n";
 const CLUSTERDOWN: &str = "-CLUSTERDOWN Hash slot not served\r\n";
 
@@ -47,9 +49,9 @@ pub(super) struct World {
     pub(super) logs: [Vec<u32>; 2],
     /// To A and to B.
     pub(super) wires: [Wire; 2],
-    pub(super) begins_left: u32,
-    pub(super) backs_left: u32,
-    pub(super) handovers_left: u32,
+    epochs: [u64; 2],
+    /// The cluster does nothing new any more.
+    pub(super) is_calm: bool,
 }
 
 pub(super) fn place(port: u16) -> usize {
@@ -72,66 +74,66 @@ impl World {
             beliefs: [A; 2],
             logs: [Vec::new(), Vec::new()],
             wires: [Wire::default(), Wire::default()],
-            begins_left: 1,
-            backs_left: 1,
-            handovers_left: 2,
+            epochs: [1, 2],
+            is_calm: false,
         }
     }
 
+    /// Few slots, so that a view costs little: one for each node, and the one that it is about.
     pub(super) fn ranges(slot: u16, owner: u16) -> Vec<(u16, u16, u16)> {
-        vec![(0, slot - 1, A), (slot, slot, owner), (slot + 1, 8191, A), (8192, 16383, B)]
+        vec![(0, 0, A), (slot, slot, owner), (OF_B, OF_B, B)]
     }
 
-    pub(super) fn changes(&self) -> Vec<Change> {
-        let Some(_) = self.owner else { return vec![Change::Learn] };
+    /// CLUSTER NODES, as the node at this port sees it.
+    fn nodes(&self, port: u16) -> String {
+        let owner = self.beliefs[place(port)];
+        let line = |node: u16| {
+            let flags = if node == port { "myself,master" } else { "master" };
+            let own = if node == A { "0".to_owned() } else { OF_B.to_string() };
+            let slot = if node == owner { format!(" {}", self.slot) } else { String::new() };
+            // The epoch of a node grows when it takes slots over.
+            let epoch = self.epochs[place(node)];
+            format!("{node:040} h:{node}@1{node} {flags} - 0 0 {epoch} connected {own}{slot}\n")
+        };
+        line(A) + &line(B)
+    }
+
+    /// What the cluster may do next, and whether that disturbs: what has begun goes on by itself.
+    pub(super) fn changes(&self) -> Vec<(Change, bool)> {
+        let Some(_) = self.owner else { return vec![(Change::Learn, false)] };
         let mut changes = Vec::new();
         if self.importing {
-            let key = self.moved.iter().position(|moved| !moved);
-            match key {
+            match self.moved.iter().position(|moved| !moved) {
                 // Which of the two goes first makes a difference to commands; the second follows.
                 Some(_) if self.moved == [false; 2] => {
-                    changes.extend([Change::MoveKey(0), Change::MoveKey(1)]);
+                    changes.extend([(Change::MoveKey(0), false), (Change::MoveKey(1), false)]);
                 }
-                Some(key) => changes.push(Change::MoveKey(key)),
-                None if self.handovers_left > 0 => changes.push(Change::Finish),
-                None => {}
+                Some(key) => changes.push((Change::MoveKey(key), false)),
+                None => changes.push((Change::Finish, false)),
             }
-            if self.backs_left > 0
-                && let Some(key) = self.moved.iter().position(|moved| *moved)
-            {
-                changes.push(Change::MoveBack(key));
+            if let Some(key) = self.moved.iter().position(|moved| *moved) {
+                changes.push((Change::MoveBack(key), true));
             }
         } else {
-            if self.begins_left > 0 {
-                changes.push(Change::Begin);
-            }
-            if self.handovers_left > 0 {
-                changes.push(Change::HandOver);
-            }
+            changes.extend([(Change::Begin, true), (Change::HandOver, true)]);
         }
         changes
     }
 
     pub(super) fn change(&mut self, change: Change) {
         match change {
-            Change::Begin => {
-                self.importing = true;
-                self.begins_left -= 1;
-            }
+            Change::Begin => self.importing = true,
             Change::MoveKey(key) => self.moved[key] = true,
-            Change::MoveBack(key) => {
-                self.moved[key] = false;
-                self.backs_left -= 1;
-            }
+            Change::MoveBack(key) => self.moved[key] = false,
             Change::Finish | Change::HandOver => {
                 let from = self.owner.take().expect("an owner");
                 self.heir = other(from);
                 self.beliefs[place(from)] = self.heir;
                 self.importing = false;
                 self.moved = [false; 2];
-                self.handovers_left -= 1;
             }
             Change::Learn => {
+                self.epochs[place(self.heir)] = self.epochs.iter().max().copied().unwrap_or(0) + 1;
                 self.owner = Some(self.heir);
                 self.beliefs[place(self.heir)] = self.heir;
             }
@@ -140,7 +142,7 @@ impl World {
 
     /// Nothing changes any more, and all that is begun is done.
     pub(super) fn heal(&mut self) {
-        (self.begins_left, self.backs_left, self.handovers_left) = (0, 0, 0);
+        self.is_calm = true;
         if self.owner.is_none() {
             self.change(Change::Learn);
         }
@@ -177,6 +179,15 @@ impl World {
 
     fn answer(&mut self, port: u16, asking: bool, words: &[String]) -> String {
         let (keys, number): (&[usize], usize) = match words[0].as_str() {
+            "ECHO" => return format!("${}\r\n{}\r\n", words[1].len(), words[1]),
+            "CLUSTER" if words[1] == "INFO" => {
+                let text = "cluster_state:ok\r\n";
+                return format!("${}\r\n{text}\r\n", text.len());
+            }
+            "CLUSTER" if words[1] == "NODES" => {
+                let text = self.nodes(port);
+                return format!("${}\r\n{text}\r\n", text.len());
+            }
             "CLUSTER" => {
                 return slots_reply(&World::ranges(self.slot, self.beliefs[place(port)]));
             }
