@@ -111,6 +111,15 @@ impl Refresh {
         }
     }
 
+    /// What it is about, without times: whom it asks, whether it wants to, whether the answer will be older than what is known.
+    #[cfg(test)]
+    pub(crate) fn state(&self, learned_at_ns: Option<u64>) -> impl std::hash::Hash {
+        let flight = self.flight.as_ref();
+        let outdated = flight.map(|flight| learned_at_ns >= Some(flight.sent_at.as_nanos()));
+        let row = flight.map(|flight| flight.row);
+        (row, outdated, self.wanted == Timestamp::NEVER, self.again, self.hint, self.avoid)
+    }
+
     pub(crate) fn due(&self) -> Timestamp {
         let flight = self.flight.as_ref().map(|flight| flight.deadline);
         let next = flight.or(self.arbitration.as_ref().map(|heard| heard.deadline));

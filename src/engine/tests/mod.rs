@@ -7,6 +7,7 @@ mod deadlines;
 #[cfg(feature = "testkit")]
 mod dials;
 mod doubt;
+mod exhaustive;
 #[cfg(feature = "testkit")]
 mod fenced;
 mod fences;
