@@ -101,12 +101,10 @@ impl<T: Transport> Client<T> {
                 return Err(failure);
             }
             if self.transport.now() >= deadline {
-                let reason =
-                    self.engine.last_refresh_failure().unwrap_or("none of the given addresses answered");
-                return Err(Error::not_executed(ErrorKind::NoTopology {
-                    waited_ms,
-                    reason: reason.to_owned(),
-                }));
+                let failure = self.engine.last_start_failure().map(|failure| failure.to_string());
+                let reason = self.engine.last_refresh_failure().map(str::to_owned).or(failure);
+                let reason = reason.unwrap_or_else(|| "none of the given addresses answered".to_owned());
+                return Err(Error::not_executed(ErrorKind::NoTopology { waited_ms, reason }));
             }
             self.step(Some(deadline), Need::First)?;
         }
@@ -148,6 +146,9 @@ impl<T: Transport> Client<T> {
             (Ok(()), None) => Err(Error::not_executed(ErrorKind::Cancelled)),
         };
         self.engine.abandon(batch);
+        if result.as_ref().is_err_and(|error: &Error| matches!(error.kind(), ErrorKind::Decode { .. })) {
+            self.engine.suspect_all();
+        }
         result
     }
 

@@ -316,6 +316,13 @@ impl Error {
         Error::not_executed(ErrorKind::Config { what: what.into() })
     }
 
+    /// The same failure with another outcome.
+    #[must_use]
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = outcome;
+        self
+    }
+
     /// Names the node.
     #[must_use]
     pub fn at_node(mut self, node: impl fmt::Display) -> Self {
@@ -346,7 +353,7 @@ impl Error {
         self.0.node.as_deref()
     }
 
-    /// How often the command was sent.
+    /// How often the command was sent, attempts whose fate is unknown included.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }

@@ -3,11 +3,26 @@
 //!
 //! Differences that are meant are listed here, each with its reason; every other difference fails.
 
+#[path = "command_table/arguments.rs"]
+mod arguments;
+#[path = "commands/src/ask.rs"]
+#[allow(dead_code, reason = "the generator uses the rest of it")]
+mod ask;
+#[path = "command_table/drawn.rs"]
+mod drawn;
+#[path = "commands/src/generate.rs"]
+mod generate;
+#[path = "commands/src/overrides.rs"]
+mod overrides;
+#[path = "model/random.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod random;
 mod servers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use panpipe::command::{Cmd, Merge, Route, Spec, cmd, keys_of, known_commands};
+use panpipe::error::ErrorKind;
 use servers::{Server, Value, Version};
 
 /// What one server says of one command.
@@ -329,15 +344,19 @@ fn sample(name: &str, arity: i64) -> String {
     format!("{name} {}", args.join(" "))
 }
 
+/// What is routed by its keys.
+fn with_keys() -> impl Iterator<Item = &'static Spec> {
+    known_commands().filter(|spec| spec.has_keys() && spec.refusal().is_none())
+}
+
 #[test]
 fn keys_are_those_that_the_server_finds() {
-    let mut compared = std::collections::BTreeSet::new();
+    let mut compared = BTreeSet::new();
     let mut wrong = Vec::new();
     for version in Version::ALL {
         let server = Server::start(version, &[]);
         let known = commands(&server);
-        let fixed =
-            known_commands().filter(|spec| spec.has_keys() && !SAMPLES.iter().any(|line| is_of(line, spec)));
+        let fixed = with_keys().filter(|spec| !SAMPLES.iter().any(|line| is_of(line, spec)));
         let fixed = fixed.filter_map(|spec| Some(sample(spec.name(), known.get(spec.name())?.arity)));
         let given = SAMPLES.iter().map(|line| (*line).to_owned());
         for line in fixed.chain(given) {
@@ -353,7 +372,7 @@ fn keys_are_those_that_the_server_finds() {
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
     let of_no_server = |name: &str| Version::ALL.iter().all(|version| !expected_on(name, *version));
-    for spec in known_commands().filter(|spec| spec.has_keys() && !routed_without_keys(spec.name())) {
+    for spec in with_keys().filter(|spec| !routed_without_keys(spec.name())) {
         assert!(
             compared.contains(spec.name()) || of_no_server(spec.name()),
             "{} was not compared",
@@ -368,5 +387,69 @@ fn is_of(line: &str, spec: &Spec) -> bool {
 
 /// Routed by a slot's number, or by a channel: no keys to the server.
 fn routed_without_keys(name: &str) -> bool {
-    matches!(name, "CLUSTER COUNTKEYSINSLOT" | "CLUSTER GETKEYSINSLOT" | "SPUBLISH" | "CLUSTERSCAN")
+    matches!(
+        name,
+        "CLUSTER COUNTKEYSINSLOT"
+            | "CLUSTER GETKEYSINSLOT"
+            | "CLUSTERSCAN"
+            | "SPUBLISH"
+            | "SSUBSCRIBE"
+            | "SUNSUBSCRIBE"
+    )
+}
+
+#[test]
+fn the_table_is_what_the_servers_say() {
+    if let Err(why) = generate::check() {
+        panic!("{why}");
+    }
+}
+
+/// The ways in which a command can be taken; a row must be in exactly one.
+fn routing_classes(spec: &Spec) -> Vec<&'static str> {
+    let is_free = spec.refusal().is_none() && spec.needs_route().is_none() && !spec.is_container();
+    let keyless = is_free && !spec.has_keys();
+    let classes = [
+        ("container", spec.is_container()),
+        ("refused", spec.refusal().is_some()),
+        ("needs a route", spec.needs_route().is_some()),
+        ("by keys", is_free && spec.has_keys()),
+        ("any primary", keyless && spec.route() == &Route::AnyPrimary),
+        ("all primaries", keyless && spec.route() == &Route::AllPrimaries),
+        ("all nodes", keyless && spec.route() == &Route::AllNodes),
+    ];
+    classes.into_iter().filter(|(_, is_in)| *is_in).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn every_command_of_every_server_is_in_exactly_one_routing_class() {
+    each_server(|_, known, wrong| {
+        for spec in known.keys().filter_map(|name| row(name)) {
+            let classes = routing_classes(spec);
+            if classes.len() != 1 {
+                wrong.push(format!("{}: {classes:?}", spec.name()));
+            }
+            let refused = match cmd(spec.name()).request() {
+                Err(error) => matches!(error.kind(), ErrorKind::NotAllowed { .. }),
+                Ok(_) => false,
+            };
+            if refused != (spec.refusal().is_some() || spec.needs_route().is_some()) {
+                wrong.push(format!("{}: {classes:?}, and refused: {refused}", spec.name()));
+            }
+        }
+    });
+}
+
+#[test]
+fn unknown_commands_without_marked_keys_or_a_route_are_refused() {
+    let is_unknown = |command: &Cmd| match command.request() {
+        Err(error) => matches!(error.kind(), ErrorKind::UnknownCommand { .. }),
+        Ok(_) => false,
+    };
+    for name in ["JSON.GET", "FT.SEARCH", "NEWER", "CONFIG NEWER", "XINFO NEWER"] {
+        let command = cmd(name).arg("doc");
+        assert!(is_unknown(&command), "{name}");
+        assert!(!is_unknown(&command.clone().key("doc")), "{name}");
+        assert!(!is_unknown(&command.route(Route::AnyPrimary)), "{name}");
+    }
 }

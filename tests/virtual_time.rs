@@ -313,3 +313,39 @@ fn a_wait_that_fails_does_not_say_that_nothing_ran() {
     let Err(error) = pipe.flush() else { panic!("it cannot wait") };
     assert_eq!(error.outcome(), Outcome::Unknown);
 }
+
+#[test]
+fn a_start_without_some_slots_is_refused_only_where_all_are_required() {
+    for required in [false, true] {
+        let mut memory = Memory::new(ModelConfig::default());
+        memory.cluster_mut().unassign_slot(7);
+        let config = Config { require_full_coverage: required, ..memory.client_config() };
+        match Client::with_transport(config, memory) {
+            Ok(client) => {
+                assert!(!required);
+                assert_eq!(client.engine().uncovered_slots(), [(7, 7)]);
+            }
+            Err(error) => {
+                assert!(required);
+                assert!(error.to_string().contains("slots without a node: 7-7"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_running_client_is_not_stopped_by_a_hole() {
+    let memory = Memory::new(ModelConfig::default());
+    let config = Config { require_full_coverage: true, fail_fast_uncovered: true, ..memory.client_config() };
+    let mut client = Client::with_transport(config, memory).expect("all slots are served");
+    let (lost, kept) = (key_of(&client, 0), key_of(&client, 1));
+    client.transport_mut().cluster_mut().unassign_slot(slot_of(lost.as_bytes()));
+    for _ in 0..5 {
+        assert_eq!(client.set(&kept, "v").expect("its slot is served"), ());
+        let error = client.set(&lost, "v").expect_err("nobody serves it");
+        assert_eq!(error.outcome(), Outcome::NotExecuted, "{error}");
+    }
+    let error = client.set(&lost, "v").expect_err("nobody serves it");
+    assert!(matches!(error.kind(), ErrorKind::SlotNotServed { .. }), "{error}");
+    assert!(client.stats().refreshes_arbitrated > 0, "several nodes say so");
+}

@@ -133,6 +133,8 @@ impl Answers {
             answered.commands += 1;
             match (command.name, command.first) {
                 (b"HELLO", _) => out.extend_from_slice(&self.hello),
+                // The client's own check that replies and commands match.
+                (b"ECHO", text) => put_bulk(out, text),
                 (b"CLUSTER", b"MYID") => put_bulk(out, node_id(node).as_bytes()),
                 (b"CLUSTER", b"SLOTS") => out.extend_from_slice(&self.view),
                 (b"SET", HANG_UP) => {

@@ -79,7 +79,14 @@ impl Rig {
     pub(crate) fn new(workload: Workload) -> Self {
         let ports: Vec<u16> = (0..workload.nodes as u16).map(|node| 7000 + node).collect();
         let seeds = ports.iter().map(|&port| Endpoint::new("127.0.0.1", port));
-        let config = Config { refresh_interval_ms: 0, jitter_seed: 1, ..Config::from_seeds(seeds) };
+        // The peer counts commands by their size, which is that of all others: no questions of the engine's in between.
+        let config = Config {
+            refresh_interval_ms: 0,
+            sentinel_replies: 0,
+            sentinel_ms: 0,
+            jitter_seed: 1,
+            ..Config::from_seeds(seeds)
+        };
         let now = Timestamp::from_nanos(1);
         let engine = Engine::new(config, now).expect("seeds are given");
         let mut rig = Rig { engine, memory: Memory::new(&ports), workload, keys: keys(KEYS), next: 0, now };

@@ -43,7 +43,7 @@ fn a_dial_has_its_time_however_long_ago_it_was_asked_for() {
     let transport = Nowhere::default();
     let engine = Engine::new(config, transport.now).expect("a seed");
     let mut client = Client { engine, transport, flush_policy: FlushPolicy::Explicit };
-    client.engine.learn_owner(crate::slot::slot_of(b"key"), 0, Timestamp::ZERO);
+    client.engine.learn_owner(crate::slot::slot_of(b"key"), 0, 0, Timestamp::ZERO);
     client.submit_with_timeout(cmd("GET").key("key"), 1, 1_000_000).expect("room");
     client.transport.now = client.transport.now.after_ms(60_000);
     client.flush();

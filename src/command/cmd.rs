@@ -24,8 +24,7 @@ pub fn cmd(name: &str) -> Cmd {
         keys: SmallVec::new(),
         route: None,
         merge: None,
-        read_only: false,
-        retry: None,
+        marks: 0,
     };
     if words.is_empty() { command } else { command.args(words.split_ascii_whitespace()) }
 }
@@ -84,8 +83,8 @@ pub struct Cmd {
     keys: SmallVec<[u32; 4]>,
     route: Option<Route>,
     merge: Option<Merge>,
-    read_only: bool,
-    retry: Option<RetryUnknown>,
+    /// Bits of `retry`. One field: a command under construction is moved with every argument.
+    marks: u8,
 }
 
 impl Cmd {
@@ -133,7 +132,7 @@ impl Cmd {
     /// known commands the client knows it.
     #[must_use]
     pub fn read_only(mut self) -> Self {
-        self.read_only = true;
+        self.marks |= retry::READ_ONLY;
         self
     }
 
@@ -149,7 +148,7 @@ impl Cmd {
     /// ```
     #[must_use]
     pub fn retry_unknown(mut self, policy: RetryUnknown) -> Self {
-        self.retry = Some(policy);
+        self.marks = (self.marks & retry::READ_ONLY) | retry::mark(policy);
         self
     }
 
@@ -201,14 +200,12 @@ impl Cmd {
             None if self.has_a_place() => request.keys = Keys::Marked(&self.keys),
             None => return Err(self.unknown(words)),
         }
-        if self.read_only {
-            request = request.read_only();
-        }
+        request.flags |= self.marks & retry::READ_ONLY;
         request.merge = self.merge.unwrap_or(request.merge);
-        Ok(match self.retry {
-            Some(policy) => request.retry_unknown(policy),
-            None => request,
-        })
+        if let Some(policy) = retry::marked(self.marks) {
+            request.decide_retry(policy);
+        }
+        Ok(request)
     }
 
     /// Whether the caller said where the command goes.
@@ -224,12 +221,12 @@ impl Cmd {
             Admission::NeedsRoute(why) if !self.has_a_place() => return not_allowed(why),
             Admission::NeedsRoute(_) | Admission::Open => {}
         }
-        request.flags = u8::from(spec.read_only) * retry::READ_ONLY;
+        request.flags = spec.flags & retry::READ_ONLY;
         request.group = spec.group;
         request.merge = spec.merge;
         match locate(spec.keys, words) {
             Located::Keys(keys) => request.keys = keys,
-            Located::Blocking => return not_allowed(BLOCK_OPTION),
+            Located::Blocking(_) => return not_allowed(BLOCK_OPTION),
             Located::Keyless | Located::Missing if !self.keys.is_empty() => {
                 request.keys = Keys::Marked(&self.keys);
             }

@@ -21,7 +21,7 @@ pub enum Idempotency {
     ConnectionEffect,
 }
 
-/// When a command of the class `Idempotent` is in that class.
+/// When a command is of the class that its row says; it is `NotIdempotent` otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// Always.
@@ -41,58 +41,6 @@ pub(crate) enum Condition {
 /// Options, and how many values follow each.
 pub(crate) type Options = &'static [(&'static str, usize)];
 
-/// Points in time, and no spans: what is set to last a minute lasts longer when it is set again.
-const POINTS_IN_TIME: Options = &[("EXAT", 1), ("PXAT", 1)];
-const NONE: Options = &[];
-
-/// Those that are neither read only nor `NotIdempotent`.
-const CLASSES: &[(&str, Condition)] = &[
-    ("BITOP", Condition::BitOperation),
-    ("DEL", Condition::None),
-    ("EXPIREAT", Condition::OptionsFrom { from: 2, allowed: NONE }),
-    ("GEOADD", Condition::OptionsBeforeNumber { from: 1, allowed: &[("CH", 0)] }),
-    ("GEOSEARCHSTORE", Condition::DistinctDestination),
-    ("HDEL", Condition::None),
-    ("HMSET", Condition::None),
-    ("HSET", Condition::None),
-    ("LSET", Condition::None),
-    ("MSET", Condition::None),
-    ("PERSIST", Condition::None),
-    ("PEXPIREAT", Condition::OptionsFrom { from: 2, allowed: NONE }),
-    ("PFADD", Condition::None),
-    ("PFMERGE", Condition::None),
-    ("SADD", Condition::None),
-    ("SDIFFSTORE", Condition::DistinctDestination),
-    ("SET", Condition::OptionsFrom { from: 2, allowed: POINTS_IN_TIME }),
-    ("SETRANGE", Condition::None),
-    ("SINTERSTORE", Condition::DistinctDestination),
-    ("SREM", Condition::None),
-    ("SUNIONSTORE", Condition::DistinctDestination),
-    ("UNLINK", Condition::None),
-    ("XACK", Condition::None),
-    ("XADD", Condition::EntryId),
-    ("XDEL", Condition::None),
-    ("ZADD", Condition::OptionsBeforeNumber { from: 1, allowed: &[("CH", 0)] }),
-    ("ZDIFFSTORE", Condition::DistinctDestination),
-    ("ZINTERSTORE", Condition::DistinctDestination),
-    ("ZRANGESTORE", Condition::DistinctDestination),
-    ("ZREM", Condition::None),
-    ("ZREMRANGEBYLEX", Condition::None),
-    ("ZREMRANGEBYSCORE", Condition::None),
-    ("ZUNIONSTORE", Condition::DistinctDestination),
-];
-
-/// The class of a command, and the condition on which it is that.
-pub(crate) fn class_of(spec: &Spec) -> (Idempotency, Condition) {
-    if spec.read_only {
-        return (Idempotency::ReadOnly, Condition::None);
-    }
-    match CLASSES.iter().find(|(name, _)| *name == spec.name) {
-        Some((_, condition)) => (Idempotency::Idempotent, *condition),
-        None => (Idempotency::NotIdempotent, Condition::None),
-    }
-}
-
 /// The class of a command by its name, with these arguments; one that is not known may do anything.
 pub(crate) fn idempotency_of<'a>(name: &[u8], args: impl WordList<'a>) -> Idempotency {
     let spec = spec::lookup_bytes(name, args.get(0));
@@ -101,10 +49,7 @@ pub(crate) fn idempotency_of<'a>(name: &[u8], args: impl WordList<'a>) -> Idempo
 
 /// The class of a command with these arguments.
 pub(crate) fn classify<'a>(spec: &Spec, args: impl WordList<'a>) -> Idempotency {
-    match class_of(spec) {
-        (Idempotency::Idempotent, condition) if !holds(condition, args) => Idempotency::NotIdempotent,
-        (class, _) => class,
-    }
+    if holds(spec.condition, args) { spec.idempotency } else { Idempotency::NotIdempotent }
 }
 
 fn holds<'a>(condition: Condition, args: impl WordList<'a>) -> bool {

@@ -30,33 +30,36 @@ impl Inspected {
 }
 
 /// Looks a command up by its name and arguments, and its keys among them.
-#[allow(dead_code, reason = "for the engine's conflicts")]
 pub(crate) fn inspect(words: &[&[u8]]) -> Inspected {
     let Some((name, args)) = words.split_first() else { return Inspected::UNKNOWN };
     let Some(spec) = spec::lookup_bytes(name, args.first().copied()) else { return Inspected::UNKNOWN };
     Inspected {
         keys: keys(spec, args),
-        read_only: spec.read_only,
+        read_only: spec.is_read_only(),
         idempotency: idempotency::classify(spec, args),
     }
 }
 
 fn keys(spec: &Spec, args: &[&[u8]]) -> Option<SmallVec<[usize; 4]>> {
+    if spec.is_about_all_keys() || reads_by_pattern(spec, args) {
+        return None;
+    }
     match locate(spec.keys, args) {
         // A slot's number, or what a script over no keys does, is no list of keys.
         Located::Keys(Keys::InSlot(_)) | Located::Missing => None,
-        Located::Keyless if spec.keys != KeySpec::None || touches_all_keys(spec) => None,
+        Located::Keyless if spec.keys != KeySpec::None => None,
         Located::Keyless => Some(SmallVec::new()),
-        Located::Keys(keys) => Some(keys.positions(WordList::len(args)).map(|at| at + 1).collect()),
-        Located::Blocking => None,
+        Located::Keys(keys) | Located::Blocking(keys) => {
+            Some(keys.positions(WordList::len(args)).map(|at| at + 1).collect())
+        }
     }
 }
 
-/// Commands without keys that are about all of them.
-fn touches_all_keys(spec: &Spec) -> bool {
-    const WRITES: &[&str] = &["CLUSTER FLUSHSLOT", "DEBUG", "FLUSHALL", "FLUSHDB", "SWAPDB"];
-    // DBSIZE, KEYS, RANDOMKEY, SCAN.
-    spec.read_only || WRITES.contains(&spec.name)
+/// SORT reads keys that BY and GET have patterns for; newer servers allow that within a slot. An operand that looks like such an option makes
+/// the answer yes, which is safe.
+fn reads_by_pattern(spec: &Spec, args: &[&[u8]]) -> bool {
+    let is_pattern = |word: &&[u8]| word.eq_ignore_ascii_case(b"BY") || word.eq_ignore_ascii_case(b"GET");
+    matches!(spec.name, "SORT" | "SORT_RO") && args.iter().skip(1).any(is_pattern)
 }
 
 #[cfg(test)]
@@ -82,6 +85,11 @@ mod tests {
         assert_eq!(positions("ZUNIONSTORE d 2 a b"), Some(vec![1, 3, 4]));
         assert_eq!(positions("XREAD COUNT 1 STREAMS a b 0 0"), Some(vec![4, 5]));
         assert_eq!(positions("SORT a STORE d"), Some(vec![1, 3]));
+        assert_eq!(
+            positions("XREAD BLOCK 0 STREAMS a 0"),
+            Some(vec![4]),
+            "whether it may be sent is another question"
+        );
     }
 
     #[test]
@@ -97,6 +105,9 @@ mod tests {
             "EVAL script 0",
             "FLUSHALL",
             "DBSIZE",
+            "CLUSTERSCAN 0",
+            "SORT {a}1 BY {a}w_*",
+            "SORT_RO {a}1 get {a}d_*",
             "CLUSTER COUNTKEYSINSLOT 5",
             "XREAD STREAMS",
         ] {

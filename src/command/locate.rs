@@ -13,8 +13,8 @@ pub(crate) enum Located {
     Keyless,
     /// The command has keys, and they are not where they should be.
     Missing,
-    /// An option makes it a blocking command.
-    Blocking,
+    /// These are the keys, and an option makes it a blocking command.
+    Blocking(Keys<'static>),
 }
 
 /// Looks where `spec` says.
@@ -93,21 +93,24 @@ fn values_of(word: &[u8], options: &[(&str, usize)]) -> usize {
 }
 
 /// The options of XREAD and XREADGROUP that have values.
-const STREAM_OPTIONS: &[(&str, usize)] = &[("COUNT", 1), ("GROUP", 2), ("CLAIM", 1)];
+const STREAM_OPTIONS: &[(&str, usize)] = &[("BLOCK", 1), ("COUNT", 1), ("GROUP", 2), ("CLAIM", 1)];
 
 fn streams<'a>(words: impl WordList<'a>) -> Located {
     let mut at = 0;
+    let mut blocks = false;
     while let Some(word) = words.get(at) {
         at += 1;
-        if word.eq_ignore_ascii_case(b"BLOCK") {
-            return Located::Blocking;
-        }
         if word.eq_ignore_ascii_case(b"STREAMS") {
             // As many identifiers follow the keys as there are keys.
             let count = (words.len() - at) / 2;
             let keys = Keys::Range { first: at, step: 1, count };
-            return if count == 0 { Located::Missing } else { Located::Keys(keys) };
+            return match count {
+                0 => Located::Missing,
+                _ if blocks => Located::Blocking(keys),
+                _ => Located::Keys(keys),
+            };
         }
+        blocks |= word.eq_ignore_ascii_case(b"BLOCK");
         at += values_of(word, STREAM_OPTIONS);
     }
     Located::Missing

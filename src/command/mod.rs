@@ -33,6 +33,7 @@ mod plan;
 mod replies;
 mod request;
 pub(crate) mod retry;
+mod row;
 mod server;
 mod sets;
 mod sorted_sets;
@@ -63,8 +64,7 @@ pub use sorted_sets::SortedSets;
 pub use spec::{Spec, known_commands};
 pub use strings::Strings;
 
-#[allow(unused_imports, reason = "for the engine's conflicts")]
-pub(crate) use inspect::{Inspected, inspect};
+pub(crate) use inspect::inspect;
 pub(crate) use plan::{Part, Plan};
 
 /// Where a command without keys goes, or where the caller wants a command to go.

@@ -107,8 +107,15 @@ impl<'a> Request<'a> {
     /// [`Request::read_only`], which it counts on. See [`Cmd::retry_unknown`](crate::command::Cmd::retry_unknown).
     #[must_use]
     pub fn retry_unknown(mut self, policy: RetryUnknown) -> Self {
-        self.flags = (self.flags & retry::READ_ONLY) | retry::decide(policy, self.idempotency());
+        self.decide_retry(policy);
         self
+    }
+
+    /// As `retry_unknown`. In place: a request that is moved is copied, and few have a policy of their own.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn decide_retry(&mut self, policy: RetryUnknown) {
+        self.flags = (self.flags & retry::READ_ONLY) | retry::decide(policy, self.idempotency());
     }
 
     /// Sends it there instead of where its keys belong.
@@ -138,7 +145,6 @@ impl<'a> Request<'a> {
     }
 
     /// What happens when it runs twice, by its name and all its arguments.
-    #[cold]
     fn idempotency(&self) -> Idempotency {
         if self.is_read_only() {
             return Idempotency::ReadOnly;

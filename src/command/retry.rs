@@ -13,6 +13,28 @@ pub(crate) const RETRY_NEVER: u8 = 32;
 /// It is sent again where its reply was lost, whatever the configuration says.
 pub(crate) const RETRY_ALWAYS: u8 = 64;
 
+/// A policy as a bit that stands beside READ_ONLY, until the command is complete and its class is known.
+pub(crate) fn mark(policy: RetryUnknown) -> u8 {
+    match policy {
+        RetryUnknown::Never => 2,
+        RetryUnknown::ReadOnly => 4,
+        RetryUnknown::Idempotent => 8,
+        RetryUnknown::Always => 16,
+    }
+}
+
+/// The policy that was marked.
+#[inline(always)]
+pub(crate) fn marked(marks: u8) -> Option<RetryUnknown> {
+    match marks & !READ_ONLY {
+        0 => None,
+        2 => Some(RetryUnknown::Never),
+        4 => Some(RetryUnknown::ReadOnly),
+        8 => Some(RetryUnknown::Idempotent),
+        _ => Some(RetryUnknown::Always),
+    }
+}
+
 /// The bit that a policy comes to for a command of this class.
 pub(crate) fn decide(policy: RetryUnknown, class: Idempotency) -> u8 {
     let again = match policy {
@@ -64,6 +86,14 @@ mod tests {
         assert_eq!(request.retry_unknown(RetryUnknown::ReadOnly).flags, READ_ONLY | RETRY_ALWAYS);
         let command = cmd("JSON.GET").key("k").retry_unknown(RetryUnknown::ReadOnly).read_only();
         assert_eq!(command.request().unwrap().flags, READ_ONLY | RETRY_ALWAYS);
+    }
+
+    #[test]
+    fn what_was_marked_is_read_again() {
+        assert_eq!(marked(READ_ONLY), None);
+        for policy in POLICIES {
+            assert_eq!(marked(mark(policy) | READ_ONLY), Some(policy));
+        }
     }
 
     #[test]

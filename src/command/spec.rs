@@ -1,15 +1,16 @@
 //! What the client knows of commands by name: where their keys are, whether they only read, where they go without keys,
 //! and which do not belong on a connection that others share.
 //!
-//! The rows themselves are in `table`. Where a command without keys goes follows the server's own [command tips]; where
-//! there is no tip, a command about the state of one node goes to every node, and everything else to any primary. PING,
-//! TIME and RANDOMKEY go to any primary all the same: one answer is what they are asked for.
+//! The rows themselves are in `table`, which is generated from what servers say of their commands: `tests/commands` asks them, and has
+//! the list of what the client knows better. Where a command without keys goes follows the server's own [command tips]; where there is no
+//! tip, and that list has nothing, it goes to any primary.
 //!
 //! [command tips]: https://redis.io/docs/latest/develop/reference/command-tips/
 
-use crate::command::idempotency::{self, Condition};
+use crate::command::idempotency::Condition;
+use crate::command::locate::{Located, locate};
 use crate::command::table::TABLE;
-use crate::command::{Idempotency, Merge, Route};
+use crate::command::{Idempotency, Merge, Route, row};
 
 /// Where a command's keys are. Positions count from the first argument after the name; a subcommand is an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,16 +59,21 @@ pub(crate) enum Admission {
 #[derive(Debug)]
 pub struct Spec {
     pub(crate) name: &'static str,
+    /// Words with the name; negative where there may be more.
+    pub(crate) arity: i8,
+    /// The flags of `row`.
+    pub(crate) flags: u8,
     /// The first argument is a subcommand, with a row of its own: `CONFIG SET`.
     pub(crate) container: bool,
     pub(crate) keys: KeySpec,
-    pub(crate) read_only: bool,
     /// Where it goes without keys.
     pub(crate) route: &'static Route,
     /// The arguments are groups of this many, key first: it may be split over slots.
     pub(crate) group: Option<usize>,
     pub(crate) merge: Merge,
     pub(crate) admission: Admission,
+    pub(crate) idempotency: Idempotency,
+    pub(crate) condition: Condition,
 }
 
 impl Spec {
@@ -83,21 +89,61 @@ impl Spec {
 
     /// Whether it changes nothing on the server, by the server's own account (its `readonly` flag).
     pub fn is_read_only(&self) -> bool {
-        self.read_only
+        self.flags & row::READ != 0
+    }
+
+    /// Whether it may change keys, by the server's own account (its `write` flag).
+    pub fn is_write(&self) -> bool {
+        self.flags & row::WRITE != 0
+    }
+
+    /// Whether it may wait before it answers, by the server's own account (its `blocking` flag).
+    pub fn is_blocking(&self) -> bool {
+        self.flags & row::BLOCKS != 0
+    }
+
+    /// Whether a script may not run it, by the server's own account (its `noscript` flag).
+    pub fn is_barred_from_scripts(&self) -> bool {
+        self.flags & row::NO_SCRIPT != 0
+    }
+
+    /// Whether it is about all keys, of a slot or of a node, whether it names any or not: FLUSHALL, DBSIZE, CLUSTERSCAN.
+    pub fn is_about_all_keys(&self) -> bool {
+        self.flags & row::ALL_KEYS != 0
+    }
+
+    /// How many words it has with its name; negative where there may be more.
+    pub fn arity(&self) -> i8 {
+        self.arity
     }
 
     /// What happens when it runs twice, whatever its arguments are: the worst of what they can make of it.
     pub fn idempotency(&self) -> Idempotency {
-        match idempotency::class_of(self) {
-            (Idempotency::Idempotent, Condition::None) => Idempotency::Idempotent,
-            (Idempotency::Idempotent, _) => Idempotency::NotIdempotent,
-            (class, _) => class,
+        match self.condition {
+            Condition::None => self.idempotency,
+            _ => Idempotency::NotIdempotent,
         }
     }
 
     /// Whether its keys decide where it goes (or a slot's number, as in `CLUSTER COUNTKEYSINSLOT`).
     pub fn has_keys(&self) -> bool {
         self.keys != KeySpec::None
+    }
+
+    /// The positions of its keys among the words that follow the first word of its name (of `CONFIG SET` the SET is one of them); empty
+    /// where it has none, and nothing where they are not where they should be.
+    ///
+    /// ```
+    /// let zunionstore = panpipe::command::known_commands().find(|spec| spec.name() == "ZUNIONSTORE").unwrap();
+    /// assert_eq!(zunionstore.key_positions(&[b"all", b"2", b"one", b"two"]), Some(vec![0, 2, 3]));
+    /// assert_eq!(zunionstore.key_positions(&[b"all", b"9", b"one", b"two"]), None);
+    /// ```
+    pub fn key_positions(&self, words: &[&[u8]]) -> Option<Vec<usize>> {
+        match locate(self.keys, words) {
+            Located::Keys(keys) | Located::Blocking(keys) => Some(keys.positions(words.len()).collect()),
+            Located::Keyless => Some(Vec::new()),
+            Located::Missing => None,
+        }
     }
 
     /// Whether keys of several slots are split into one command per slot.
@@ -243,7 +289,13 @@ mod tests {
             let name = spec.name;
             let elsewhere = spec.route != &Route::AnyPrimary;
             assert!(!(spec.has_keys() && elsewhere), "{name}: keys decide where it goes");
-            assert!(!(spec.has_keys() && spec.admission != Admission::Open), "{name}: keys and no admission");
+            let is_routed = matches!(spec.admission, Admission::NeedsRoute(_));
+            assert!(
+                !(spec.has_keys() && is_routed),
+                "{name}: keys say where it goes, and so must the caller"
+            );
+            assert!(!(spec.is_read_only() && spec.is_write()), "{name}: reads only and writes");
+            assert_eq!(spec.is_read_only(), spec.idempotency == Idempotency::ReadOnly, "{name}");
             if let Some(group) = spec.group {
                 let all = KeySpec::Range { first: 0, last: -1, step: group };
                 assert_eq!(spec.keys, all, "{name}: what is split is groups of a key each");

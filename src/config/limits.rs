@@ -65,8 +65,20 @@ pub struct Limits {
     pub command_bytes_max: usize,
     /// Arguments of one command.
     pub command_args_max: usize,
+    /// Commands per connection that were given up after they were sent and still owe their reply: at this many the connection is closed.
+    pub tombstones_per_node_max: usize,
+    /// Connections of the whole client; a node beyond them waits until another one is closed.
+    pub connections_max: usize,
+    /// Connections being made at the same time; the others wait their turn.
+    pub connects_at_once_max: usize,
+    /// Attempts to connect again in a second, and at once after a pause. The first attempt to reach a node is not counted.
+    pub reconnects_per_second_max: u32,
     /// Bytes of replies that the caller of the event-driven use has not taken yet.
     pub untaken_reply_bytes_max: usize,
+    /// Nodes of one view of the topology, at most 4096; a view of more is not believed.
+    pub view_nodes_max: usize,
+    /// Bytes of one view of the topology, at most 16 MiB; a longer one is not read.
+    pub view_bytes_max: usize,
     /// Bounds on one reply.
     pub frame: FrameLimits,
 }
@@ -79,7 +91,13 @@ impl Default for Limits {
             bytes_total_max: 256 << 20,
             command_bytes_max: 512 << 20,
             command_args_max: 1 << 20,
+            tombstones_per_node_max: 65_536,
+            connections_max: 1024,
+            connects_at_once_max: 16,
+            reconnects_per_second_max: 50,
             untaken_reply_bytes_max: 256 << 20,
+            view_nodes_max: 4096,
+            view_bytes_max: 4 << 20,
             frame: FrameLimits::default(),
         }
     }

@@ -210,7 +210,9 @@ pub struct Config {
     pub connect_timeout_ms: u64,
     /// Deadline of the handshake after the TCP connect.
     pub handshake_timeout_ms: u64,
-    /// A node whose oldest command is unanswered for this long is given up and its connection closed.
+    /// A node that owes replies and sends nothing for this long is given up and its connection closed; so is one that in as long
+    /// completes no reply and sends less than 4 KiB. A reply that takes longer to come but keeps coming is never cut off: the commands
+    /// that wait behind it have their deadlines.
     pub node_silent_ms: u64,
     /// First reconnect delay's upper bound; doubles with full jitter.
     pub reconnect_min_ms: u64,
@@ -223,14 +225,34 @@ pub struct Config {
     pub refresh_min_interval_ms: u64,
     /// Refuse to start when slots are unserved. (A running client is never stopped by holes.)
     pub require_full_coverage: bool,
+    /// Commands to slots that no node serves fail at once, instead of waiting for an owner until their deadline.
+    pub fail_fast_uncovered: bool,
     /// Redirects that one command follows.
     #[doc(alias("max_redirects", "cluster_error_retry_attempts"))]
     pub hops_max: u8,
     /// How long TRYAGAIN is retried.
     pub tryagain_wait_ms: u64,
-    /// Sent and unanswered commands when a connection breaks.
+    /// Commands that were sent and not answered when a connection breaks: which are sent again, each decided by itself. A caller can decide
+    /// for one command (`Cmd::retry_unknown`, `Request::retry_unknown`). Whatever this says, a read is not sent again behind a later
+    /// write of its keys that was sent, and a write only together with all later commands of its keys that were sent. What is not sent
+    /// again fails with the outcome `Unknown`; what is, and fails later, is `Unknown` too, and
+    /// [`Error::attempts`](crate::error::Error::attempts) counts all attempts ([`NodeStats::resent`](crate::engine::NodeStats::resent)
+    /// those that succeed as well).
     #[doc(alias("retry_on_timeout"))]
     pub retry_unknown: RetryUnknown,
+    /// After a connection broke with commands in doubt: end it on the server too, with CLIENT KILL, before anything is sent on the next one. So
+    /// what was in doubt ran before all that follows, or never, also where the server was stopped and reads its buffers late. Needs the
+    /// permission for CLIENT KILL (an event tells where it is missing, and the client goes on without); says nothing across a failover
+    /// or behind a proxy, and of RESP3 connections only: RESP2 does not tell the number of a connection.
+    pub fenced_reconnect: bool,
+    /// Replies of one connection after which an ECHO checks that replies and commands still match; 0 turns it off.
+    pub sentinel_replies: u64,
+    /// Time with traffic after which that check is made at the latest; 0 turns it off.
+    pub sentinel_ms: u64,
+    /// Check with every flush, and hold the results of its commands back until the check behind them has come out right: a server or a proxy
+    /// that loses or adds a reply can then give no command the reply of another. Where the connection breaks before, or the check fails, they
+    /// are `Unknown`. Redirects and other rejections are acted upon as they come. Costs one ECHO for each node and flush.
+    pub high_integrity: bool,
     /// Which commands keep their order.
     pub order: Order,
     /// What becomes of a command whose place in that order is lost.
@@ -280,9 +302,14 @@ impl Default for Config {
             refresh_interval_ms: 60_000,
             refresh_min_interval_ms: 100,
             require_full_coverage: false,
+            fail_fast_uncovered: false,
             hops_max: 32,
             tryagain_wait_ms: 2_000,
             retry_unknown: RetryUnknown::default(),
+            fenced_reconnect: false,
+            sentinel_replies: 65_536,
+            sentinel_ms: 5_000,
+            high_integrity: false,
             order: Order::default(),
             overtaken: Overtaken::default(),
             fanout: Fanout::default(),
@@ -335,12 +362,17 @@ impl Config {
     /// | `refresh_min_interval_ms` | [`refresh_min_interval_ms`](Config::refresh_min_interval_ms) |
     /// | `tryagain_wait_ms` | [`tryagain_wait_ms`](Config::tryagain_wait_ms), 0 is off |
     /// | `require_full_coverage` | [`require_full_coverage`](Config::require_full_coverage): `true` or `false` |
+    /// | `fail_fast_uncovered` | [`fail_fast_uncovered`](Config::fail_fast_uncovered): `true` or `false` |
     /// | `hops_max` | [`hops_max`](Config::hops_max): 0 to 255 |
     /// | `transport` | [`transport`](Config::transport): `mio`, `uring` or `auto` |
     /// | `spin_us` | [`spin_us`](Config::spin_us), 0 is off |
     /// | `protocol` | [`protocol`](Config::protocol): `2` or `3` |
     /// | `client_name` | [`client_name`](Config::client_name) |
     /// | `retry_unknown` | [`retry_unknown`](Config::retry_unknown): `never`, `readonly`, `idempotent` or `always` |
+    /// | `fenced_reconnect` | [`fenced_reconnect`](Config::fenced_reconnect): `true` or `false` |
+    /// | `sentinel_replies` | [`sentinel_replies`](Config::sentinel_replies), 0 is off |
+    /// | `sentinel_ms` | [`sentinel_ms`](Config::sentinel_ms), 0 is off |
+    /// | `high_integrity` | [`high_integrity`](Config::high_integrity): `true` or `false` |
     /// | `order` | [`order`](Config::order): `per_key`, `per_slot` or `relaxed` |
     /// | `overtaken` | [`overtaken`](Config::overtaken): `fail` or `retry` |
     /// | `fanout` | [`fanout`](Config::fanout): `parallel` or `sequential` |
@@ -392,8 +424,9 @@ impl fmt::Debug for Config {
         print!(
             seeds, username, password, client_name, protocol, command_timeout_ms, connect_timeout_ms,
             handshake_timeout_ms, node_silent_ms, reconnect_min_ms, reconnect_max_ms, refresh_interval_ms,
-            refresh_min_interval_ms, require_full_coverage, hops_max, tryagain_wait_ms, retry_unknown, order,
-            overtaken, fanout, flush_policy, transport, spin_us, limits, tcp, jitter_seed;
+            refresh_min_interval_ms, require_full_coverage, fail_fast_uncovered, hops_max, tryagain_wait_ms,
+            retry_unknown, fenced_reconnect, sentinel_replies, sentinel_ms, high_integrity, order, overtaken,
+            fanout, flush_policy, transport, spin_us, limits, tcp, jitter_seed;
             address_map, accept_node, resolver
         )
     }

@@ -57,6 +57,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         set: |c, v| put(&mut c.require_full_coverage, truth(v)),
     },
     Parameter {
+        name: "fail_fast_uncovered",
+        takes: "true or false",
+        set: |c, v| put(&mut c.fail_fast_uncovered, truth(v)),
+    },
+    Parameter {
         name: "hops_max",
         takes: "a whole number of redirects from 0 to 255",
         set: |c, v| put(&mut c.hops_max, number(v).and_then(|n| n.try_into().ok())),
@@ -83,6 +88,26 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         name: "retry_unknown",
         takes: "never, readonly, idempotent or always",
         set: |c, v| put(&mut c.retry_unknown, retry_unknown(v)),
+    },
+    Parameter {
+        name: "fenced_reconnect",
+        takes: "true or false",
+        set: |c, v| put(&mut c.fenced_reconnect, truth(v)),
+    },
+    Parameter {
+        name: "sentinel_replies",
+        takes: "a whole number of replies; 0 turns it off",
+        set: |c, v| put(&mut c.sentinel_replies, number(v)),
+    },
+    Parameter {
+        name: "sentinel_ms",
+        takes: TIME_OR_OFF,
+        set: |c, v| put(&mut c.sentinel_ms, time_or_off(v)),
+    },
+    Parameter {
+        name: "high_integrity",
+        takes: "true or false",
+        set: |c, v| put(&mut c.high_integrity, truth(v)),
     },
     Parameter {
         name: "order",

@@ -51,6 +51,18 @@ pub enum Rule {
     NodeIdentity,
     /// A node that is silent for too long is given up.
     SilentLimit,
+    /// A write in doubt is sent again only together with the later commands of its keys that were sent.
+    RetryTogether,
+    /// A command that was in doubt before it was sent again stays in doubt where that fails.
+    DoubtStays,
+    /// What a connection answers to a sentinel is what was sent.
+    Sentinel,
+    /// With `high_integrity` results are held until the sentinel behind them has come back.
+    HighIntegrity,
+    /// With `fenced_reconnect` the old connection is dead before anything is sent on the new one.
+    FencedReconnect,
+    /// Connections are made a few at a time, and those that are made again not too often.
+    ConnectLimiter,
 }
 
 impl Rule {
@@ -79,6 +91,12 @@ impl Rule {
         Rule::ReplyBegun,
         Rule::NodeIdentity,
         Rule::SilentLimit,
+        Rule::RetryTogether,
+        Rule::DoubtStays,
+        Rule::Sentinel,
+        Rule::HighIntegrity,
+        Rule::FencedReconnect,
+        Rule::ConnectLimiter,
     ];
 }
 

@@ -6,7 +6,7 @@ use crate::engine::in_flight::{InFlight, STREAM};
 use crate::engine::submit::BatchId;
 use crate::engine::time::Timestamp;
 use crate::engine::timeline::{NodeTrace, Timeline};
-use crate::engine::{Engine, Token};
+use crate::engine::{Batch, Engine, Token};
 use crate::error::{Error, ErrorKind, Outcome};
 
 impl Engine {
@@ -55,6 +55,9 @@ impl Engine {
         row.abandoned = true;
         if row.referenced > 0 {
             self.take_back(|entry| entry.batch == id);
+            for row in 0..self.links.len() as u16 {
+                self.bury(row, |entry| entry.batch == id);
+            }
         }
         self.batches.release_if_unused(id);
     }
@@ -84,27 +87,34 @@ impl Engine {
         if let Some(batch) = op.batch {
             let outcome =
                 if self.has_begun(BatchId(batch)) { Outcome::Unknown } else { Outcome::NotExecuted };
-            self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, outcome));
+            self.fail_token(token, Error::new(ErrorKind::Cancelled, outcome));
             self.stream.close(token.row);
             self.abandon(BatchId(batch));
             return true;
         }
         let is_it = |entry: &InFlight| entry.batch == STREAM && entry.index == token.row;
         if let Some(parked) = self.fences.take_first(slot, |parked| is_it(&parked.entry)) {
-            self.stream.fail(token.row, Error::not_executed(ErrorKind::Cancelled));
+            self.fail_token(token, Error::not_executed(ErrorKind::Cancelled));
             self.drop_entry(&parked.entry);
             self.fences.wake(slot);
             return true;
         }
         let outcome = if self.take_one_unsent(slot, is_it) { Outcome::NotExecuted } else { Outcome::Unknown };
-        self.stream.fail(token.row, Error::new(ErrorKind::Cancelled, outcome));
+        self.fail_token(token, Error::new(ErrorKind::Cancelled, outcome));
         if outcome == Outcome::NotExecuted {
             self.stream.close(token.row);
+        } else {
+            self.note_cancelled();
         }
         true
     }
 
-    /// Whether any part of a batch has been answered, or has been begun to be sent.
+    fn fail_token(&mut self, token: Token, error: Error) {
+        let error = self.with_attempts_of(token.sequence, error);
+        self.stream.fail(token.row, error);
+    }
+
+    /// Whether any part of a batch has been answered, or has been begun to be sent, on this connection or an earlier one.
     pub(crate) fn has_begun(&self, BatchId(id): BatchId) -> bool {
         let parts_left = self.batches.row(id).is_some_and(|batch| batch.unanswered == batch.leaves());
         let begun = |link: &Link| {
@@ -115,7 +125,11 @@ impl Engine {
                 sent && entry.batch == id
             })
         };
-        !parts_left || self.links.iter().any(begun)
+        let held = |link: &Link| link.guard.held().any(|entry| entry.batch == id);
+        let again = |batch: &Batch| batch.pending_sequences().any(|sequence| self.resent.contains(sequence));
+        !parts_left
+            || self.batches.row(id).is_some_and(again)
+            || self.links.iter().any(|link| begun(link) || held(link))
     }
 
     /// Takes one unsent command back. It is nearly always on the owner of its slot.
@@ -124,6 +138,11 @@ impl Engine {
         let others = (0..self.links.len() as u16).filter(|&row| Some(row) != owner);
         let rows: Vec<u16> = owner.into_iter().chain(others).collect();
         rows.into_iter().any(|row| !self.remove_unsent(row, &is_it).is_empty())
+    }
+
+    /// A window was full.
+    pub(crate) fn count_refusal(&mut self, error: &Error) {
+        self.windows_full += u64::from(matches!(error.kind(), ErrorKind::Full { .. }));
     }
 
     /// Whether a command of the event-driven use has no result yet.

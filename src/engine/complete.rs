@@ -5,11 +5,12 @@ use bytes::Bytes;
 use crate::engine::connection::ConnId;
 use crate::engine::event::Event;
 use crate::engine::handshake::Progress;
-use crate::engine::in_flight::{InFlight, REFRESH, STREAM};
+use crate::engine::in_flight::{InFlight, REFRESH, SENTINEL, STREAM};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::reply_slab::LARGE_REPLY_BYTES_MIN;
 use crate::engine::submit::BatchId;
 use crate::engine::time::Timestamp;
+use crate::engine::tombstones::SKIP_BYTES_MIN;
 use crate::engine::{Engine, keeps, lifecycle::LostBecause};
 use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::resp::reply::ReplyRef;
@@ -60,6 +61,10 @@ impl Engine {
                 Err(because) => self.lose(row, because, now),
             }
         }
+        if self.suspicious {
+            self.suspicious = false;
+            self.suspect(row);
+        }
         self.settle_fences(row, now);
         self.after_drained(row, now);
     }
@@ -68,16 +73,22 @@ impl Engine {
     fn consume(&mut self, row: u16, recv: &mut RecvBuf, now: Timestamp) -> Result<usize, LostBecause> {
         loop {
             let frame = match self.take_run(row, recv)? {
-                Scan::Incomplete { bytes_wanted } => return Ok(bytes_wanted),
+                Scan::Incomplete { bytes_wanted } => {
+                    if recv.unread().len() >= SKIP_BYTES_MIN {
+                        self.skip_unwanted(row, recv);
+                    }
+                    return Ok(bytes_wanted);
+                }
                 Scan::Complete(frame) => frame,
             };
             let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(0) };
+            let skipped = std::mem::take(&mut link.skipping);
             if frame.kind == FrameKind::Push {
                 // Out of band, never a reply. Nothing is subscribed on a data connection; what comes is counted and dropped.
                 link.stats.pushes += 1;
                 recv.consume(frame.len);
             } else if link.handshake.is_done() {
-                self.on_frame(row, recv, &frame, now)?;
+                self.on_frame(row, recv, &frame, skipped, now)?;
             } else {
                 let reply = ReplyRef::new(recv.unread().get(..frame.len).unwrap_or_default());
                 self.on_handshake_frame(row, reply, now)?;
@@ -86,18 +97,23 @@ impl Engine {
         }
     }
 
-    /// One reply to a command, of any kind.
+    /// One reply to a command, of any kind. Where its beginning was `skipped`, only its end means anything.
     fn on_frame(
         &mut self,
         row: u16,
         recv: &mut RecvBuf,
         frame: &Frame,
+        skipped: bool,
         now: Timestamp,
     ) -> Result<(), LostBecause> {
         let unread = recv.unread();
         let first = unread.get(frame.attribute_len).copied();
         let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
         let Some(entry) = link.in_flight.first().copied() else {
+            if !keeps!(self.config, ExtraReply) {
+                recv.consume(frame.len);
+                return Ok(());
+            }
             return Err(LostBecause::Desync("a reply arrived and no command was waiting for one"));
         };
         let asking = entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
@@ -105,14 +121,29 @@ impl Engine {
         if link.queue.acked() + u64::from(sent_len) > link.queue.sent() {
             return Err(LostBecause::Desync("a reply arrived for a command that had not been sent"));
         }
-        link.attempts = 0;
+        if entry.batch == SENTINEL {
+            let checked = self.on_sentinel(row, &entry, unread.get(..frame.len).unwrap_or_default());
+            recv.consume(frame.len);
+            return checked;
+        }
         link.stats.replies += 1;
+        if entry.has(InFlight::GIVEN_UP) && !asking {
+            link.tombstones = link.tombstones.saturating_sub(1);
+            self.suspicious = true;
+            if skipped {
+                recv.consume(frame.len);
+                self.end_skipped(row, &entry);
+                return Ok(());
+            }
+        }
         if matches!(first, Some(b'-' | b'!')) {
             let reply = ReplyRef::new(unread.get(..frame.len).unwrap_or_default());
             let lost = self.on_error_reply(row, entry, reply.error().unwrap_or_default(), now);
             recv.consume(frame.len);
             return lost;
         }
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
+        link.attempts = 0;
         if asking {
             let confirmed = unread.get(..frame.len) == Some(b"+OK\r\n");
             recv.consume(frame.len);
@@ -123,34 +154,37 @@ impl Engine {
                 Err(LostBecause::Desync("the reply to ASKING is not +OK"))
             };
         }
-        if entry.has(InFlight::FENCED) && entry.batch != REFRESH {
-            self.note_ran(row, &entry);
-        }
-        self.pop_answered(row);
-        if entry.batch == REFRESH {
-            // Read where it lies: a buffer with a part split off would stay with this connection.
-            let reply = ReplyRef::new(unread.get(..frame.len).unwrap_or_default());
-            self.on_topology(row, entry.index, reply, now);
-            recv.consume(frame.len);
-        } else if frame.len >= LARGE_REPLY_BYTES_MIN {
-            let frame = recv.take(frame.len);
-            self.deliver_large(&entry, frame);
-        } else {
-            let filed = self.deliver_small(&entry, unread.get(..frame.len).unwrap_or_default());
-            if filed {
-                recv.consume(frame.len);
-            } else {
-                let frame = recv.take(frame.len);
-                self.deliver_large(&entry, frame);
-            }
-        }
-        self.drop_entry(&entry);
-        self.uncount(&entry, true);
+        self.on_result(row, recv, frame, &entry, now);
         Ok(())
     }
 
+    /// The result of the front command.
+    fn on_result(&mut self, row: u16, recv: &mut RecvBuf, frame: &Frame, entry: &InFlight, now: Timestamp) {
+        if entry.has(InFlight::FENCED) && entry.batch != REFRESH {
+            self.note_ran(row, entry);
+        }
+        self.pop_answered(row);
+        self.uncount(entry, true);
+        let unread = recv.unread().get(..frame.len).unwrap_or_default();
+        if entry.batch == REFRESH {
+            // Read where it lies: a buffer with a part split off would stay with this connection.
+            self.on_topology(row, entry.index, ReplyRef::new(unread), now);
+            recv.consume(frame.len);
+        } else if self.holds_results() {
+            let frame = Bytes::copy_from_slice(unread);
+            recv.consume(frame.len());
+            return self.hold(row, entry, Ok(frame));
+        } else if frame.len < LARGE_REPLY_BYTES_MIN && self.deliver_small(entry, unread) {
+            recv.consume(frame.len);
+        } else {
+            let frame = recv.take(frame.len);
+            self.deliver_large(entry, frame);
+        }
+        self.drop_entry(entry);
+    }
+
     /// Answers false where the reply must be kept in the memory it was received into: an arena of 4 GiB is full.
-    fn deliver_small(&mut self, entry: &InFlight, frame: &[u8]) -> bool {
+    pub(crate) fn deliver_small(&mut self, entry: &InFlight, frame: &[u8]) -> bool {
         if entry.batch == STREAM {
             self.stream.complete(entry.index, frame);
             return true;
@@ -158,7 +192,7 @@ impl Engine {
         self.batches.row_mut(entry.batch).is_none_or(|batch| batch.fill(entry.index, frame))
     }
 
-    fn deliver_large(&mut self, entry: &InFlight, frame: Bytes) {
+    pub(crate) fn deliver_large(&mut self, entry: &InFlight, frame: Bytes) {
         match entry.batch {
             STREAM => self.stream.complete_large(entry.index, frame),
             id => {
@@ -179,12 +213,18 @@ impl Engine {
         match link.handshake.on_reply(reply, &self.config) {
             Progress::Waiting => {}
             Progress::Send(bytes) => {
-                link.prelude.extend_from_slice(&bytes);
+                link.prelude.0.extend_from_slice(&bytes);
                 self.schedule_transmit(row);
             }
-            Progress::Released => {}
-            Progress::NodeId(id) => self.on_node_id(row, &id)?,
+            Progress::NodeId(id) => {
+                self.on_node_id(row, &id)?;
+                self.fence_old(row, &id);
+            }
+            Progress::Killed => self.old_is_dead(row, None),
+            Progress::KillRefused(error) => self.old_is_dead(row, Some(error)),
             Progress::Refused(kind) => return Err(LostBecause::Refused(kind)),
+            Progress::Full(error) => return Err(LostBecause::Full(error)),
+            Progress::Loading(error) => return Err(LostBecause::Loading(error)),
         }
         if self
             .links
@@ -208,9 +248,10 @@ impl Engine {
 
     /// Gives an entry's owner its failure.
     pub(crate) fn fail_entry(&mut self, entry: &InFlight, error: Error) {
+        let error = self.with_earlier_attempts(entry, error);
         match entry.batch {
             STREAM => self.stream.fail(entry.index, error),
-            REFRESH => {}
+            REFRESH | SENTINEL => {}
             batch => {
                 if let Some(batch) = self.batches.row_mut(batch) {
                     batch.fail(entry.index, error);
@@ -224,7 +265,7 @@ impl Engine {
     pub(crate) fn drop_entry(&mut self, entry: &InFlight) {
         match entry.batch {
             STREAM => self.stream.close(entry.index),
-            REFRESH => {}
+            REFRESH | SENTINEL => {}
             id => {
                 let Some(batch) = self.batches.row_mut(id) else { return };
                 batch.referenced -= 1;
@@ -245,7 +286,7 @@ impl Engine {
     pub(crate) fn is_wanted(&self, entry: &InFlight) -> bool {
         match entry.batch {
             STREAM => self.stream.is_live(entry.index),
-            REFRESH => false,
+            REFRESH | SENTINEL => false,
             batch => {
                 self.batches.row(batch).is_some_and(|batch| !batch.abandoned && batch.is_pending(entry.index))
             }
@@ -256,7 +297,7 @@ impl Engine {
     pub(crate) fn sequence_of(&self, entry: &InFlight) -> Option<u64> {
         match entry.batch {
             STREAM => self.stream.op(entry.index).map(|op| op.sequence),
-            REFRESH => None,
+            REFRESH | SENTINEL => None,
             batch => self.batches.row(batch).and_then(|batch| batch.sequence(entry.index)),
         }
     }
@@ -274,6 +315,9 @@ impl Engine {
         if self.is_wanted(entry) {
             let error = Error::new(ErrorKind::Server(ServerError::from_bytes(text)), outcome);
             let error = error.at_node(self.node_name(row)).with_counts(hops + 1, hops);
+            if self.holds_results() {
+                return self.hold(row, entry, Err(error));
+            }
             self.fail_entry(entry, error);
         }
         self.drop_entry(entry);

@@ -32,7 +32,7 @@ impl Footprint {
             keys.dedup();
             keys
         });
-        Footprint { keys: keys.filter(|keys| !keys.is_empty()), read_only }
+        Footprint { keys, read_only }
     }
 
     /// Of a command that shares its keys with everybody.

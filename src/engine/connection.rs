@@ -9,11 +9,15 @@
 //! Commands may be encoded in every state; their bytes leave in `Ready`. When a connection is lost, what the kernel had not taken
 //! whole stays in the queue, and what it had taken is settled command by command.
 
+use std::fmt;
+
 use crate::config::{Config, Endpoint};
+use crate::engine::fenced_reconnect::OldConnection;
 use crate::engine::handshake::Handshake;
-use crate::engine::in_flight::{InFlight, InFlightQueue, REFRESH};
+use crate::engine::in_flight::{InFlight, InFlightQueue};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::send_queue::{CommandBytes, SendQueue};
+use crate::engine::sentinel::Guard;
 use crate::engine::stats::NodeStats;
 use crate::engine::time::Timestamp;
 use crate::engine::timeline::NodeTrace;
@@ -58,6 +62,8 @@ pub(crate) enum LinkState {
     Backoff {
         until: Timestamp,
     },
+    /// Not connected, in line for an attempt.
+    Queued,
     Connecting {
         deadline: Timestamp,
     },
@@ -65,6 +71,22 @@ pub(crate) enum LinkState {
         deadline: Timestamp,
     },
     Ready,
+}
+
+/// The handshake's bytes. They hold the password, so they are not shown.
+#[derive(Default)]
+pub(crate) struct Prelude(pub(crate) Vec<u8>);
+
+impl Prelude {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Prelude {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.0.len())
+    }
 }
 
 /// A node's connection and everything that hangs on it.
@@ -82,8 +104,21 @@ pub(crate) struct Link {
     pub(crate) scanner: Scanner,
     pub(crate) handshake: Handshake,
     /// Handshake bytes that the kernel has not taken.
-    pub(crate) prelude: Vec<u8>,
-    /// Failed attempts in a row; reset by the first reply to a command, not by a connect.
+    pub(crate) prelude: Prelude,
+    /// The number that the server gave this connection.
+    pub(crate) server_id: Option<u64>,
+    /// Earlier connections on which commands may still run; only with `Config::fenced_reconnect`.
+    pub(crate) old_ids: Vec<OldConnection>,
+    /// Entries in flight with the flag `GIVEN_UP`.
+    pub(crate) tombstones: u32,
+    /// A reply that nobody waits for is being dropped as it comes: its beginning is gone.
+    pub(crate) skipping: bool,
+    pub(crate) guard: Guard,
+    /// Since when a reply is owed without progress worth the name, and replies and bytes at that time.
+    pub(crate) crawling: Option<(Timestamp, u64, u64)>,
+    /// Since when the node has had nothing to do and its buffers are large.
+    pub(crate) idle_since: Option<Timestamp>,
+    /// Failed attempts in a row; reset by the first result of a command, or ten seconds in service, not by a connect.
     pub(crate) attempts: u32,
     /// Last time bytes arrived, or the first were sent after a pause.
     pub(crate) last_progress: Timestamp,
@@ -92,6 +127,8 @@ pub(crate) struct Link {
     pub(crate) last_failure: Option<ErrorKind>,
     /// The server refused our credentials; commands fail at once until the next attempt.
     pub(crate) refused: bool,
+    /// The last attempt failed for a reason that passes: the server is full, or still loading.
+    pub(crate) for_now: bool,
     /// Reached another server than the one that was meant: dial again once nothing is owed.
     pub(crate) redial: bool,
     /// In the present view of the topology.
@@ -120,12 +157,20 @@ impl Link {
             recv_wanted: 0,
             scanner: Scanner::new(config.limits.frame),
             handshake: Handshake::default(),
-            prelude: Vec::new(),
+            prelude: Prelude::default(),
+            server_id: None,
+            old_ids: Vec::new(),
+            tombstones: 0,
+            skipping: false,
+            guard: Guard::default(),
+            crawling: None,
+            idle_since: None,
             attempts: 0,
             last_progress: Timestamp::ZERO,
             ready_since: Timestamp::ZERO,
             last_failure: None,
             refused: false,
+            for_now: false,
             redial: false,
             in_view: false,
             was_in_view: false,
@@ -150,7 +195,7 @@ impl Link {
 
     /// Whether a socket exists or is being made.
     pub(crate) fn is_open(&self) -> bool {
-        !matches!(self.state, LinkState::Idle | LinkState::Backoff { .. })
+        !matches!(self.state, LinkState::Idle | LinkState::Backoff { .. } | LinkState::Queued)
     }
 
     /// Whether the transport has something to write.
@@ -161,7 +206,7 @@ impl Link {
     /// When the state runs out.
     pub(crate) fn state_deadline(&self) -> Timestamp {
         match self.state {
-            LinkState::Idle | LinkState::Ready => Timestamp::NEVER,
+            LinkState::Idle | LinkState::Queued | LinkState::Ready => Timestamp::NEVER,
             LinkState::Backoff { until } => until,
             LinkState::Connecting { deadline } | LinkState::Handshaking { deadline } => deadline,
         }
@@ -169,7 +214,7 @@ impl Link {
 
     /// Whether anything but the engine's own traffic is on its way.
     pub(crate) fn serves_callers(&self) -> bool {
-        self.handshake.is_done() && self.in_flight.iter().any(|entry| entry.batch != REFRESH)
+        self.handshake.is_done() && self.in_flight.iter().any(InFlight::is_callers)
     }
 
     /// Whether a reply is owed for bytes that were sent.
@@ -252,7 +297,11 @@ impl Link {
         self.recv_wanted = 0;
         self.scanner = Scanner::new(config.limits.frame);
         self.handshake = Handshake::default();
-        self.prelude.clear();
+        self.prelude.0.clear();
+        self.server_id = None;
+        self.skipping = false;
+        self.guard.reset();
+        self.crawling = None;
     }
 }
 

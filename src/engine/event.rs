@@ -52,6 +52,20 @@ pub enum Event {
         /// What gave it away.
         what: String,
     },
+    /// The server did not let us end an earlier connection (`Config::fenced_reconnect`): what was in doubt there may still run.
+    FenceRefused {
+        /// The node.
+        node: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The server does not answer ECHO as it should: whether replies and commands match cannot be checked there.
+    SentinelRefused {
+        /// The node.
+        node: String,
+        /// What it said.
+        reason: String,
+    },
     /// A view of the topology was of no use.
     RefreshFailed {
         /// The node that was asked.

@@ -112,7 +112,7 @@ pub(crate) struct Fence {
     pub(crate) tryagains: Vec<TryAgain>,
     /// Commands that have run, or may have, while earlier ones were held: with their place in the order of submission.
     pub(crate) ran: Vec<(u64, Footprint)>,
-    /// The place of the command that was refused last.
+    /// The place of the command that was refused last, of those that are in flight together; 0 while there is none.
     pub(crate) refused_last: u64,
     /// In `Step::Wait`: all that is held waits by itself, this long at least.
     pub(crate) all_wait_until: Timestamp,
@@ -210,6 +210,15 @@ impl Fences {
 
     pub(crate) fn parked_commands(&self) -> u64 {
         self.parked_commands
+    }
+
+    pub(crate) fn parked_sequences(&self) -> impl Iterator<Item = u64> {
+        self.by_slot.values().flat_map(|fence| fence.parked.iter().map(|parked| parked.sequence))
+    }
+
+    #[cfg(feature = "testkit")]
+    pub(crate) fn get(&self, slot: u16) -> Option<&Fence> {
+        self.by_slot.get(&slot)
     }
 
     pub(crate) fn get_mut(&mut self, slot: u16) -> Option<&mut Fence> {

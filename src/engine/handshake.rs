@@ -11,6 +11,8 @@
 //!                                                       +OK   (or an error, ignored: servers before 7.2)
 //!                                                       +OK
 //!                                                       $40 07c37df…
+//!   CLIENT KILL ID 17   (with `fenced_reconnect`, where commands of connection 17 are in doubt; user bytes then wait for its reply)
+//!                                                       :1
 //! ```
 //!
 //! HELLO is the first and only AUTH of the write, so a refusal has no replies pending in front of it. User bytes wait for its verified
@@ -35,6 +37,8 @@ enum Expected {
     /// Succeeds or not, nothing depends on it.
     Ignored,
     NodeId,
+    /// The end of an earlier connection.
+    Kill,
 }
 
 /// What a reply of the handshake leads to.
@@ -44,25 +48,36 @@ pub(crate) enum Progress {
     Waiting,
     /// These bytes go out next.
     Send(Vec<u8>),
-    /// User commands may be written.
-    Released,
-    /// The node has told its id.
+    /// The node has told its id, or does not want to (empty).
     NodeId(String),
+    /// An earlier connection is dead, or has been.
+    Killed,
+    /// The server does not let us end it.
+    KillRefused(ServerError),
     /// The connection is of no use.
     Refused(ErrorKind),
+    /// The server has no room for us.
+    Full(ServerError),
+    /// The server is still reading its data.
+    Loading(ServerError),
 }
 
 /// The replies a new connection still owes, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Handshake {
     expected: VecDeque<Expected>,
-    released: bool,
+    /// The protocol is agreed on, and the credentials are good.
+    verified: bool,
+    /// User bytes wait until earlier connections are dead.
+    fenced: bool,
+    /// The number that the server gave the connection.
+    pub(crate) server_id: Option<u64>,
 }
 
 impl Handshake {
-    /// Starts over; the answer is the one write.
-    pub(crate) fn begin(config: &Config) -> (Self, Vec<u8>) {
-        let mut handshake = Handshake::default();
+    /// Starts over; the answer is the one write. `fenced` holds user bytes back until `lift_fence`, or the replies to `kill`.
+    pub(crate) fn begin(config: &Config, fenced: bool) -> (Self, Vec<u8>) {
+        let mut handshake = Handshake { fenced, ..Handshake::default() };
         let mut out = Vec::with_capacity(256);
         match config.protocol {
             Protocol::Resp3 => {
@@ -143,11 +158,15 @@ impl Handshake {
             }
             Some(Expected::SetName) if reply.as_bytes() == Some(b"OK") => {
                 self.push(Expected::NodeId, &[b"CLUSTER", b"MYID"], &mut out);
-                self.released = true;
+                self.verified = true;
                 Progress::Send(out)
             }
             Some(Expected::NodeId) => Progress::NodeId(reply.as_str().unwrap_or("").to_owned()),
             Some(Expected::Ignored) => Progress::Waiting,
+            Some(Expected::Kill) => {
+                self.lift_fence();
+                Progress::Killed
+            }
             Some(Expected::Auth | Expected::SetName) | None => Progress::Refused(ErrorKind::Desync {
                 what: "a handshake reply that fits no handshake command".to_owned(),
             }),
@@ -156,7 +175,17 @@ impl Handshake {
 
     /// Whether user bytes may leave.
     pub(crate) fn is_released(&self) -> bool {
-        self.released
+        self.verified && !self.fenced
+    }
+
+    /// Ends an earlier connection of ours; the answer is what to write. User bytes wait for the reply.
+    pub(crate) fn kill(&mut self, server_id: u64, out: &mut Vec<u8>) {
+        self.push(Expected::Kill, &[b"CLIENT", b"KILL", b"ID", server_id.to_string().as_bytes()], out);
+    }
+
+    /// User bytes wait for nothing but what has been written.
+    pub(crate) fn lift_fence(&mut self) {
+        self.fenced = self.expected.contains(&Expected::Kill);
     }
 
     fn on_hello(&mut self, reply: ReplyRef<'_>) -> Progress {
@@ -165,6 +194,7 @@ impl Handshake {
         for (key, value) in reply.pairs() {
             match key.as_bytes() {
                 Some(b"proto") => protocol = value.as_i64(),
+                Some(b"id") => self.server_id = value.as_i64().and_then(|id| id.try_into().ok()),
                 Some(b"mode") => mode = value.as_str(),
                 _ => {}
             }
@@ -178,12 +208,12 @@ impl Handshake {
         if mode.is_some_and(|mode| mode != "cluster") {
             return Progress::Refused(ErrorKind::NotCluster { address: String::new() });
         }
-        self.released = true;
-        Progress::Released
+        self.verified = true;
+        Progress::Waiting
     }
 
     fn on_error(&mut self, expected: Option<Expected>, text: &[u8], config: &Config) -> Progress {
-        let error = ServerError::from_bytes(text);
+        let error = without_credentials(text, config);
         let ServerReply::Code(code) = classify(text) else {
             return Progress::Refused(ErrorKind::Desync {
                 what: format!("a redirect in the handshake: {error}"),
@@ -193,14 +223,25 @@ impl Handshake {
             (Some(Expected::NodeId), _) if text.ends_with(b"cluster support disabled") => {
                 Progress::Refused(ErrorKind::NotCluster { address: String::new() })
             }
-            (Some(Expected::Ignored | Expected::NodeId), _) => Progress::Waiting,
+            (Some(Expected::Ignored), _) => Progress::Waiting,
+            (Some(Expected::NodeId), _) => Progress::NodeId(String::new()),
+            // It is dead already: what is wanted.
+            (Some(Expected::Kill), _) if text.starts_with(b"ERR No such client") => {
+                self.lift_fence();
+                Progress::Killed
+            }
+            (Some(Expected::Kill), _) => {
+                self.lift_fence();
+                Progress::KillRefused(error)
+            }
             // A HELLO that carries credentials and is refused for want of them was not understood at all: Valkey 9 asks for authentication
             // before it looks a command up.
             (Some(Expected::Hello), Code::NoAuth) if config.password.is_some() => self.fall_back(config),
             (_, Code::NoAuth | Code::WrongPass | Code::NoPerm) => Progress::Refused(ErrorKind::Auth(error)),
-            (_, Code::Loading | Code::Denied) => Progress::Refused(refusal(&error)),
+            (_, Code::Loading) => Progress::Loading(error),
+            (_, Code::Denied) => Progress::Full(error),
             // Sent before anything is read, then the server closes: not a reply to any command.
-            _ if text.starts_with(b"ERR max number of clients") => Progress::Refused(refusal(&error)),
+            _ if text.starts_with(b"ERR max number of clients") => Progress::Full(error),
             // Redis before 6.2 and proxies have texts of their own; whatever HELLO fails with, RESP2 is worth a try.
             (Some(Expected::Hello), _) => self.fall_back(config),
             // AUTH without a password set on the server, or a wrong one before Redis 6.
@@ -218,6 +259,17 @@ impl Handshake {
     }
 }
 
-fn refusal(error: &ServerError) -> ErrorKind {
-    ErrorKind::Connect { address: String::new(), reason: format!("the server answered: {error}") }
+/// What a server says of the handshake can repeat it: `ERR unknown command 'AUTH', with args beginning with: …`.
+fn without_credentials(text: &[u8], config: &Config) -> ServerError {
+    const QUOTES: &[u8] = b", with args beginning with";
+    let quotes = text.windows(QUOTES.len()).position(|window| window == QUOTES);
+    let text = quotes.and_then(|at| text.get(..at)).unwrap_or(text);
+    let secret = config.password.as_ref().map_or("", |password| password.expose());
+    if !secret.is_empty() && text.windows(secret.len()).any(|window| window == secret.as_bytes()) {
+        let code =
+            text.split(|&byte| byte == b' ').next().filter(|code| code.iter().all(u8::is_ascii_uppercase));
+        let code = String::from_utf8_lossy(code.unwrap_or(b"ERR"));
+        return ServerError::from_bytes(format!("{code} (the text repeats the credentials)").as_bytes());
+    }
+    ServerError::from_bytes(text)
 }

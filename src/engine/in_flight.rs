@@ -15,9 +15,16 @@ pub(crate) const NO_SLOT: u16 = SLOT_COUNT;
 pub(crate) const STREAM: u32 = u32::MAX;
 /// `InFlight::batch` of the engine's own CLUSTER SLOTS.
 pub(crate) const REFRESH: u32 = u32::MAX - 1;
+/// `InFlight::batch` of the engine's own ECHO; `index` then tells which text must come back.
+pub(crate) const SENTINEL: u32 = u32::MAX - 2;
+/// Smaller values are rows of the batch table.
+pub(crate) const RESERVED_MIN: u32 = SENTINEL;
 
 /// What stands before a command that an ASK sent elsewhere, in the same entry: the flag that ASKING sets is spent by the next command.
 pub(crate) const ASKING_WIRE: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
+
+/// An idle connection keeps room for this many entries.
+const KEPT_ENTRIES_MAX: usize = 1024;
 
 /// One unanswered command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +60,8 @@ impl InFlight {
     pub(crate) const PINNED: u8 = 16;
     /// The reply to its ASKING has come.
     pub(crate) const ASKING_ANSWERED: u8 = 8;
+    /// Nobody waits for its reply any more: a tombstone. Counted in `Link::tombstones` exactly as long as it has this flag.
+    pub(crate) const GIVEN_UP: u8 = 128;
     /// The caller's word on this command: it is not sent again where its reply is lost.
     pub(crate) const RETRY_NEVER: u8 = retry::RETRY_NEVER;
     /// The caller's word on this command: it is sent again where its reply is lost.
@@ -63,6 +72,11 @@ impl InFlight {
 
     pub(crate) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Whether a caller submitted it, and not the engine.
+    pub(crate) fn is_callers(&self) -> bool {
+        self.batch < RESERVED_MIN || self.batch == STREAM
     }
 
     /// Bytes of the ASKING in front.
@@ -121,6 +135,18 @@ impl InFlightQueue {
         }
     }
 
+    /// Whether it is empty, and has grown for many.
+    pub(crate) fn has_spare_memory(&self) -> bool {
+        self.is_empty() && self.entries.capacity() > KEPT_ENTRIES_MAX
+    }
+
+    /// Gives the memory back; the queue must be empty.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() {
+            *self = InFlightQueue::default();
+        }
+    }
+
     /// Takes everything from the place `first` on.
     pub(crate) fn drain_from(&mut self, first: usize) -> std::vec::Drain<'_, InFlight> {
         self.entries.drain(self.head + first..)
@@ -162,7 +188,8 @@ mod tests {
 
     #[test]
     fn no_two_flags_share_a_bit_and_those_of_the_submission_last() {
-        const OF_ONE_SENDING: [u8; 3] = [InFlight::FENCED, InFlight::ASKED, InFlight::ASKING_ANSWERED];
+        const OF_ONE_SENDING: [u8; 4] =
+            [InFlight::FENCED, InFlight::ASKED, InFlight::ASKING_ANSWERED, InFlight::GIVEN_UP];
         let all = OF_ONE_SENDING.into_iter().fold(InFlight::LASTING, |all, flag| {
             assert_eq!((all & flag, flag.count_ones()), (0, 1));
             all | flag

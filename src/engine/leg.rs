@@ -115,7 +115,7 @@ impl Engine {
     }
 }
 
-fn footprint(order: Order, entry: &InFlight, bytes: &CommandBytes) -> Footprint {
+pub(crate) fn footprint(order: Order, entry: &InFlight, bytes: &CommandBytes) -> Footprint {
     match order {
         Order::PerSlot => Footprint::everything(false),
         Order::PerKey | Order::Relaxed => Footprint::of(bytes, entry.has(InFlight::READ_ONLY)),

@@ -19,22 +19,30 @@
 //!
 //! `submit` routes and encodes, `connection` with `send_queue`, `in_flight` and `recv_buf` is one node's state, `complete` gives replies
 //! to their owners (`reply_slab` for pipelines, `stream` for the event-driven use), `redirect` and `fence` hold commands back and send
-//! them on, `refresh` learns the topology, `lifecycle` connects and buries, `timer` watches deadlines.
+//! them on, `refresh` learns the topology, `search` finds somebody to ask, `sanity` says what is believed, `view`
+//! takes it over, `arbitrate` hears several nodes where one is in doubt, `coverage` answers for slots without owner, `lifecycle` connects and buries, `timer` watches deadlines.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod arbitrate;
+#[cfg(feature = "testkit")]
+mod audit;
 mod batch_ops;
 mod burst;
 mod complete;
 mod conflict;
 mod connection;
+mod coverage;
+mod dials;
 mod event;
 mod fence;
+mod fenced_reconnect;
 mod handshake;
 mod in_flight;
 mod leg;
 mod lifecycle;
+mod lost;
 mod parts;
 mod recv_buf;
 mod redirect;
@@ -44,16 +52,22 @@ mod reply_slab;
 mod retry;
 mod rng;
 mod run;
+mod sanity;
+mod search;
 mod send_queue;
+mod sentinel;
 mod settle;
 mod stats;
 mod stream;
 mod submit;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod time;
 mod timeline;
 mod timer;
+mod tombstones;
+mod view;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -63,8 +77,10 @@ use smallvec::SmallVec;
 
 use crate::config::{Config, Endpoint};
 use crate::engine::connection::Link;
+use crate::engine::dials::Dials;
 use crate::engine::event::Events;
 use crate::engine::fence::Fences;
+use crate::engine::lost::Resent;
 use crate::engine::refresh::Refresh;
 use crate::engine::reply_slab::Batches;
 use crate::engine::rng::Rng;
@@ -73,6 +89,9 @@ use crate::engine::timer::Timers;
 use crate::error::Error;
 use crate::topology::{NodeTable, Role, SlotKnowledge};
 
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use audit::{Audit, FENCE_STATES};
 pub use connection::ConnId;
 pub use event::{Action, Event};
 pub use recv_buf::RecvBuf;
@@ -152,8 +171,18 @@ pub struct Engine {
     queued_bytes: u64,
     /// Whether per-node times of flushes are recorded, and since when.
     tracing: Option<Timestamp>,
-    /// Views of the topology that were applied.
-    refreshes_applied: u64,
+    dials: Dials,
+    resent: Resent,
+    /// What makes the texts of this engine's sentinels its own.
+    nonce_key: u64,
+    /// A command that had been given up was answered in what was received last.
+    suspicious: bool,
+    /// Cancelled commands that have not been looked for among those in flight.
+    cancelled: usize,
+    /// Tombstones were counted where no time was given.
+    tombstones_due: bool,
+    /// Commands refused because a window was full.
+    windows_full: u64,
 }
 
 impl Engine {
@@ -189,7 +218,13 @@ impl Engine {
             events: Events::default(),
             queued_bytes: 0,
             tracing: None,
-            refreshes_applied: 0,
+            dials: Dials::default(),
+            resent: Resent::default(),
+            nonce_key: Rng::new(!config.jitter_seed).next(),
+            suspicious: false,
+            cancelled: 0,
+            tombstones_due: false,
+            windows_full: 0,
             config,
         };
         for seed in engine.config.seeds.clone() {
@@ -206,15 +241,20 @@ impl Engine {
     /// The client at this moment, all nodes together.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
-            refreshes: self.refreshes_applied,
+            refreshes: self.refresh.applied,
+            refreshes_asked: self.refresh.asked,
+            refreshes_rejected: self.refresh.rejected,
+            refreshes_too_large: self.refresh.too_large,
+            refreshes_arbitrated: self.refresh.arbitrated,
             in_flight: self.fences.parked_commands(),
             queued_bytes: self.queued_bytes + self.fences.parked_bytes(),
             parked: self.fences.parked_commands(),
+            windows_full: self.windows_full,
             ..Stats::default()
         };
         for link in &self.links {
             stats.total.add(&link.stats);
-            stats.in_flight += link.in_flight.len() as u64;
+            stats.in_flight += (link.in_flight.len() + link.guard.held_count()) as u64;
         }
         stats
     }
@@ -253,7 +293,7 @@ impl Engine {
 
     /// Whether a view of the topology has been applied.
     pub fn has_topology(&self) -> bool {
-        self.refreshes_applied > 0
+        self.refresh.applied > 0
     }
 
     /// Slot ranges that no node serves, both ends included.
@@ -292,7 +332,7 @@ impl Engine {
     pub fn unsent<'a>(&'a self, conn: ConnId, slices: &mut SmallVec<[IoSlice<'a>; 16]>) {
         let Some(link) = self.link(conn) else { return };
         if !link.prelude.is_empty() {
-            slices.push(IoSlice::new(&link.prelude));
+            slices.push(IoSlice::new(&link.prelude.0));
         } else if link.is_ready() && !link.redial {
             link.queue.unsent(slices, WRITE_QUANTUM_BYTES);
         }
@@ -302,7 +342,7 @@ impl Engine {
     pub fn share_unsent(&self, conn: ConnId, pieces: &mut Vec<Bytes>, pieces_max: usize) {
         let Some(link) = self.link(conn) else { return };
         if !link.prelude.is_empty() {
-            pieces.push(Bytes::copy_from_slice(&link.prelude));
+            pieces.push(Bytes::copy_from_slice(&link.prelude.0));
         } else if link.is_ready() && !link.redial {
             link.queue.share_unsent(pieces, pieces_max, WRITE_QUANTUM_BYTES);
         }
@@ -368,6 +408,9 @@ impl Engine {
 
     /// Hands a node to the transport.
     fn schedule_transmit(&mut self, row: u16) {
+        if self.config.high_integrity {
+            self.guard_flush(row);
+        }
         if let Some(link) = self.links.get_mut(usize::from(row))
             && !link.transmitting
             && link.wants_to_send()

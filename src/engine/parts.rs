@@ -61,6 +61,9 @@ impl Engine {
     /// One command over many slots: a part per slot, all parts of a node in one write.
     fn submit_split(&mut self, batch: u32, request: &Request<'_>, parts: &[Part], now: Timestamp) -> u32 {
         let room = self.check_parts(request, parts);
+        if let Err(error) = &room {
+            self.count_refusal(error);
+        }
         let Some(row) = self.batches.row_mut(batch) else { return 0 };
         if let Err(error) = room {
             return row.push_failed(error);
@@ -92,6 +95,9 @@ impl Engine {
 
     /// A split command is queued whole or not at all: half of an MSET would be worse than none.
     pub(crate) fn check_parts(&self, request: &Request<'_>, parts: &[Part]) -> Result<(), Error> {
+        if let Some(slot) = parts.iter().map(|part| part.slot).find(|&slot| self.fails_fast(slot)) {
+            return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
+        }
         let mut bytes_of: BTreeMap<Option<u16>, (usize, usize)> = BTreeMap::new();
         for part in parts {
             let owner = self.slots.owner(part.slot).filter(|_| !self.fences.is_fenced(part.slot));

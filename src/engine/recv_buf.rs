@@ -9,6 +9,8 @@
 //!
 //! Invariant: `start <= end <= buf.len()`; received and unread bytes are `start..end`.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 
 /// Usual size; a reply of a few hundred small commands.
@@ -19,7 +21,7 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 const SPARE_BYTES_MIN: usize = 4 << 10;
 
 /// A receive buffer. `handle_received` takes it back with the number of bytes that were added.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RecvBuf {
     buf: BytesMut,
     start: usize,
@@ -32,6 +34,11 @@ impl RecvBuf {
     /// Room to read into; never empty after the engine has lent it.
     pub fn spare_mut(&mut self) -> &mut [u8] {
         self.buf.get_mut(self.end..).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.buf.capacity()
     }
 
     pub(crate) fn received(&mut self, n: usize) {
@@ -109,6 +116,14 @@ impl RecvBuf {
     pub(crate) fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
+    }
+}
+
+/// Sizes only: a server may have repeated a password.
+impl fmt::Debug for RecvBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unread, room) = (self.unread().len(), self.buf.len());
+        f.debug_struct("RecvBuf").field("unread", &unread).field("room", &room).finish_non_exhaustive()
     }
 }
 

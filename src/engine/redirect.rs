@@ -16,6 +16,9 @@ use crate::engine::{Engine, keeps};
 use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::resp::server_error::{Code, Redirect, RedirectHost, ServerReply, classify};
 
+/// The node does not reach the majority of the primaries, or has only just come back to it.
+const CUT_OFF: &[u8] = b"CLUSTERDOWN The cluster is down";
+
 /// What a rejection asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -108,7 +111,7 @@ impl Engine {
     fn note_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) {
         let target = self.redirect_target(row, redirect);
         if let Some(target) = target.filter(|_| redirect.slot == entry.slot) {
-            self.learn_owner(redirect.slot, target, now);
+            self.learn_owner(redirect.slot, target, row, now);
         }
         self.request_refresh(target, now);
     }
@@ -166,7 +169,7 @@ impl Engine {
             ServerReply::Ask(redirect) => self.judge_ask(row, entry, redirect, now),
             // Without a slot there is no fence to wait in: the caller hears it at once, and knows that it did not run.
             ServerReply::Code(_) if entry.slot == NO_SLOT => Verdict::Final,
-            ServerReply::Code(code) => self.judge_code(row, entry, code, now),
+            ServerReply::Code(code) => self.judge_code(row, entry, code, text, now),
         }
     }
 
@@ -201,7 +204,7 @@ impl Engine {
         Verdict::Ask { target }
     }
 
-    fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, now: Timestamp) -> Verdict {
+    fn judge_code(&mut self, row: u16, entry: &InFlight, code: Code, text: &[u8], now: Timestamp) -> Verdict {
         let because = match code {
             Code::TryAgain if !self.tryagain_budget(entry, now) => return Verdict::Final,
             Code::TryAgain => Because::TryAgain,
@@ -210,9 +213,25 @@ impl Engine {
             _ => return Verdict::Final,
         };
         self.count(row, |stats| stats.retries += 1);
+        if code == Code::ReadOnly
+            && let Some(link) = self.links.get_mut(usize::from(row))
+        {
+            // A name may lead to another machine by now: resolve it afresh once nothing is owed.
+            link.redial |=
+                link.endpoint.as_ref().is_some_and(|at| at.host.parse::<std::net::IpAddr>().is_err());
+        }
         let persists = self.fences.get_mut(entry.slot).is_some_and(|fence| fence.rounds > 2);
-        if matches!(code, Code::ClusterDown | Code::ReadOnly) || (code == Code::Loading && persists) {
-            self.request_refresh(None, now);
+        match code {
+            // It has been demoted, and so knows its successor.
+            Code::ReadOnly => self.request_refresh_at_once(Some(row), now),
+            Code::ClusterDown => {
+                if text == CUT_OFF {
+                    self.refresh.suspect(row, now);
+                }
+                self.request_refresh(None, now);
+            }
+            Code::Loading if persists => self.request_refresh(None, now),
+            _ => {}
         }
         Verdict::Later(because)
     }

@@ -2,31 +2,40 @@
 //!
 //! A MOVED is enough to patch its slot, so no redirected command waits for a refresh. Triggers while one is under way ask for one more;
 //! the pause between two doubles while triggers go on, with jitter, so that many clients of one failover do not ask in step.
+//!
+//! ```text
+//!   trigger ─▶ jitter, pause ─▶ asked ─▶ a view ─▶ applied ──────────────▶ (another trigger meanwhile: once more)
+//!                 ▲               │        │  └──▶ in doubt: `arbitrate` hears several nodes
+//!                 └── another ◀───┴────────┘ no answer, no view, not to be believed
+//!                     node
+//! ```
+//!
+//! Asked is the node that the trigger names, else a random connected primary. While nobody is connected, nodes are dialled one after the
+//! other, then the seeds, whose names are resolved afresh; the pauses between two such rounds double.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Engine;
-use crate::engine::connection::LinkState;
+use crate::engine::arbitrate::Arbitration;
 use crate::engine::event::Event;
-use crate::engine::fence::Step;
 use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::time::Timestamp;
-use crate::error::{Error, ErrorKind};
 use crate::resp::encode::WireBuf;
 use crate::resp::reply::ReplyRef;
-use crate::slot::SLOT_COUNT;
-use crate::topology::{self, SlotChange, Snapshot, View};
 
 /// How long one node may take to answer before another is asked.
-const ANSWER_MS: u64 = 1_000;
-/// Pause before the next unconnected node is dialled for a view.
-const NEXT_CANDIDATE_MS: u64 = 250;
+pub(crate) const ANSWER_MS: u64 = 1_000;
 /// Longest pause between refreshes while triggers go on.
 const PAUSE_MS_MAX: u64 = 1_000;
 /// Jitter before a triggered refresh, and where the cluster is large.
 const JITTER_MS: u64 = 50;
 const JITTER_LARGE_MS: u64 = 1_000;
 const LARGE_CLUSTER_NODES: usize = 200;
+/// How long a node that found itself cut off from the others is asked only where nobody else is there. A primary that is back among them
+/// goes on refusing commands for up to 5 s.
+const SUSPECT_MS: u64 = 5_000;
+/// Nodes asked in a row because a view told no address of a node that serves slots.
+const UNREACHABLE_ASKED_MAX: u32 = 3;
 
 const SLOTS_WIRE: &[u8] = b"*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
 
@@ -41,17 +50,35 @@ struct Flight {
 /// The state of refreshing.
 #[derive(Debug)]
 pub(crate) struct Refresh {
-    wanted: Timestamp,
+    pub(super) wanted: Timestamp,
     periodic: Timestamp,
     flight: Option<Flight>,
-    again: bool,
+    pub(crate) again: bool,
     serial: u32,
     pause_ms: u64,
     last_done: Timestamp,
     hint: Option<u16>,
     /// The node that disappointed last; somebody else is asked next.
     avoid: Option<u16>,
-    next_candidate: usize,
+    pub(super) next_candidate: usize,
+    /// Nobody could be asked: the node that was dialled last, of those that are dialled one after the other.
+    pub(super) searching: Option<Option<u16>>,
+    /// Times that all nodes were dialled in vain, since the last view.
+    pub(super) rounds: u32,
+    /// Nodes that are cut off from the others, as they said, and until when that is remembered.
+    suspects: BTreeMap<u16, Timestamp>,
+    /// Nodes at whose address another server answers.
+    pub(crate) strangers: BTreeSet<u16>,
+    /// Views in a row that did not tell the address of a node with slots.
+    unreachable_seen: u32,
+    /// Whose view was applied last, and when it was asked for.
+    pub(crate) last_view: Option<(u16, Timestamp)>,
+    pub(crate) arbitration: Option<Arbitration>,
+    pub(crate) asked: u64,
+    pub(crate) applied: u64,
+    pub(crate) rejected: u64,
+    pub(crate) too_large: u64,
+    pub(crate) arbitrated: u64,
     pub(crate) last_failure: Option<String>,
 }
 
@@ -68,29 +95,65 @@ impl Refresh {
             hint: None,
             avoid: None,
             next_candidate: 0,
+            searching: None,
+            rounds: 0,
+            suspects: BTreeMap::new(),
+            strangers: BTreeSet::new(),
+            unreachable_seen: 0,
+            last_view: None,
+            arbitration: None,
+            asked: 0,
+            applied: 0,
+            rejected: 0,
+            too_large: 0,
+            arbitrated: 0,
             last_failure: None,
         }
     }
 
     pub(crate) fn due(&self) -> Timestamp {
-        let next = self.flight.as_ref().map_or(self.wanted, |flight| flight.deadline);
-        next.min(self.periodic)
+        let flight = self.flight.as_ref().map(|flight| flight.deadline);
+        let next = flight.or(self.arbitration.as_ref().map(|heard| heard.deadline));
+        next.unwrap_or(self.wanted).min(self.periodic)
+    }
+
+    /// Whether nodes have been asked and have yet to answer.
+    fn is_busy(&self) -> bool {
+        self.flight.is_some() || self.arbitration.is_some()
     }
 
     /// A node has become reachable, or unreachable, while a view is wanted: do not wait for the pause to end.
-    pub(crate) fn hurry(&mut self, now: Timestamp) {
-        if self.flight.is_none() && self.wanted != Timestamp::NEVER && self.last_done == Timestamp::ZERO {
+    fn hurry(&mut self, at: Timestamp) {
+        let waited_for = self.applied == 0 || self.searching.is_some();
+        if !self.is_busy() && self.wanted != Timestamp::NEVER && waited_for {
+            self.wanted = self.wanted.min(at);
+        }
+    }
+
+    /// The node that was asked, or dialled to be asked, is gone.
+    pub(crate) fn on_link_lost(&mut self, row: u16, now: Timestamp) {
+        if self.flight.take_if(|flight| flight.row == row).is_some() {
+            self.avoid = Some(row);
+            self.wanted = now;
+        } else if self.searching == Some(Some(row)) {
+            self.searching = Some(None);
             self.wanted = now;
         }
     }
 
-    /// The node that was asked is gone.
-    pub(crate) fn on_link_lost(&mut self, row: u16, now: Timestamp) {
-        if self.flight.as_ref().is_some_and(|flight| flight.row == row) {
-            self.flight = None;
-            self.avoid = Some(row);
-            self.wanted = now;
-        }
+    pub(crate) fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    pub(crate) fn is_suspect(&self, row: u16, now: Timestamp) -> bool {
+        self.suspects.get(&row).is_some_and(|&until| now < until)
+    }
+
+    /// The node says that it is cut off from the majority: what it tells of the others is old.
+    pub(crate) fn suspect(&mut self, row: u16, now: Timestamp) {
+        self.suspects.retain(|_, until| now < *until);
+        self.suspects.insert(row, now.after_ms(SUSPECT_MS));
     }
 }
 
@@ -102,19 +165,40 @@ impl Engine {
 
     /// A trigger; `hint` names the node with the newest knowledge.
     pub(crate) fn request_refresh(&mut self, hint: Option<u16>, now: Timestamp) {
+        let jitter_ms = self.refresh_jitter_ms();
+        self.request_refresh_after(jitter_ms, hint, now);
+    }
+
+    /// A node has come into service, or no node that was dialled answers: whoever waits to ask goes on.
+    pub(crate) fn hurry_refresh(&mut self, now: Timestamp) {
+        let jitter_ms = self.refresh_jitter_ms();
+        self.refresh.hurry(now.after_ms(jitter_ms));
+    }
+
+    /// Clients that have heard the same news at once do not ask at once; none where there is no view yet.
+    fn refresh_jitter_ms(&mut self) -> u64 {
+        let large = self.links.len() > LARGE_CLUSTER_NODES;
+        let bound_ms = if large { JITTER_LARGE_MS } else { JITTER_MS };
+        if self.has_topology() { self.rng.below(bound_ms) } else { 0 }
+    }
+
+    /// A trigger that leaves no doubt that the view is old: without jitter, but not before the pause has ended.
+    pub(crate) fn request_refresh_at_once(&mut self, hint: Option<u16>, now: Timestamp) {
+        self.request_refresh_after(0, hint, now);
+    }
+
+    fn request_refresh_after(&mut self, jitter_ms: u64, hint: Option<u16>, now: Timestamp) {
         if hint.is_some() {
             self.refresh.hint = hint;
         }
-        if self.refresh.flight.is_some() {
+        if self.refresh.is_busy() {
             self.refresh.again = true;
             return;
         }
-        let large = self.links.len() > LARGE_CLUSTER_NODES;
-        let jitter_ms = if self.has_topology() {
-            self.rng.below(if large { JITTER_LARGE_MS } else { JITTER_MS })
-        } else {
-            0
-        };
+        if self.refresh.searching.is_some() {
+            // Whoever is found is asked at once; asking more often finds nobody sooner.
+            return;
+        }
         let pause_ends = self.refresh.last_done.after_ms(self.refresh.pause_ms);
         let at = now.after_ms(jitter_ms).max(pause_ends);
         self.refresh.wanted = self.refresh.wanted.min(at);
@@ -127,13 +211,16 @@ impl Engine {
             let node = self.node_name(flight.row);
             self.note_refresh_failure(node, "no answer in time".to_owned());
         }
+        if self.refresh.arbitration.as_ref().is_some_and(|heard| now >= heard.deadline) {
+            self.conclude(now);
+        }
         if now >= self.refresh.periodic {
-            if self.refresh.flight.is_none() {
+            if !self.refresh.is_busy() && self.refresh.searching.is_none() {
                 self.refresh.wanted = now;
             }
             self.schedule_periodic(now);
         }
-        if self.refresh.flight.is_none() && now >= self.refresh.wanted {
+        if !self.refresh.is_busy() && now >= self.refresh.wanted {
             self.start_refresh(now);
         }
     }
@@ -148,87 +235,75 @@ impl Engine {
     }
 
     fn start_refresh(&mut self, now: Timestamp) {
-        let Some(row) = self.refresh_source() else { return self.dial_candidate(now) };
-        let Some(link) = self.links.get_mut(usize::from(row)) else { return };
-        self.refresh.serial = self.refresh.serial.wrapping_add(1);
-        let serial = self.refresh.serial;
-        link.queue.prepare(SLOTS_WIRE.len());
-        link.queue.put(SLOTS_WIRE);
-        let len = SLOTS_WIRE.len() as u32;
+        let Some(row) = self.refresh_source(now) else { return self.dial_candidate(now) };
+        let serial = self.ask(row, SLOTS_WIRE);
+        let deadline = now.after_ms(ANSWER_MS);
+        self.refresh.flight = Some(Flight { row, serial, sent_at: now, deadline });
+        self.refresh.wanted = Timestamp::NEVER;
+        self.refresh.again = false;
+        self.refresh.searching = None;
+        self.refresh.asked += 1;
+        self.schedule_transmit(row);
+    }
+
+    /// Puts a question of the engine's own into a node's queue, and answers the number by which its reply is known.
+    pub(crate) fn ask(&mut self, row: u16, question: &[u8]) -> u32 {
+        let serial = self.refresh.next_serial();
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return serial };
+        link.queue.prepare(question.len());
+        link.queue.put(question);
+        let len = question.len() as u32;
+        let flags = InFlight::FENCED;
         link.in_flight.push_back(InFlight {
             len,
             batch: REFRESH,
             index: serial,
             slot: NO_SLOT,
             hops: 0,
-            flags: InFlight::FENCED,
+            flags,
         });
         link.queue.flush();
         self.queued_bytes += u64::from(len);
-        let deadline = now.after_ms(ANSWER_MS);
-        self.refresh.flight = Some(Flight { row, serial, sent_at: now, deadline });
-        self.refresh.wanted = Timestamp::NEVER;
-        self.refresh.again = false;
-        self.schedule_transmit(row);
+        serial
     }
 
-    /// Whom to ask: the node with the newest knowledge, else a random primary in service, else anybody in service.
-    fn refresh_source(&mut self) -> Option<u16> {
+    /// Whom to ask: the node with the newest knowledge, else a random primary in service, else anybody in service. One that is cut off from
+    /// the others knows least.
+    fn refresh_source(&mut self, now: Timestamp) -> Option<u16> {
         let avoid = self.refresh.avoid.take();
-        let usable = |row: &u16| {
-            let link = self.links.get(usize::from(*row));
-            Some(*row) != avoid && link.is_some_and(|link| link.is_ready() && !link.redial)
-        };
-        if let Some(hint) = self.refresh.hint.take().filter(usable) {
-            return Some(hint);
-        }
+        let refresh = &self.refresh;
+        let usable = |row: &u16| Some(*row) != avoid && self.can_be_asked(*row);
+        let hint = refresh.hint.filter(|row| usable(row) && !refresh.is_suspect(*row, now));
         let mut rows: Vec<u16> = self.primaries.iter().copied().filter(usable).collect();
         if rows.is_empty() {
             rows = (0..self.links.len() as u16).filter(usable).collect();
         }
+        prefer(&mut rows, |row| !refresh.is_suspect(*row, now));
         // Unflushed commands would leave with the question: ask a node that has none, if there is one.
-        let flushed = |row: &u16| {
+        prefer(&mut rows, |row| {
             self.links.get(usize::from(*row)).is_some_and(|link| link.queue.unflushed_bytes() == 0)
-        };
-        if rows.iter().any(flushed) {
-            rows.retain(flushed);
+        });
+        self.refresh.hint = None;
+        if hint.is_some() {
+            return hint;
         }
         let pick = self.rng.below(rows.len() as u64) as usize;
         rows.get(pick).copied()
     }
 
-    /// Nobody is in service: dial the next node we know of, seeds included.
-    fn dial_candidate(&mut self, now: Timestamp) {
-        if self.refresh.next_candidate >= self.links.len() {
-            // Everybody has been tried. The addresses we know may all be given up: resolve the seeds' names afresh.
-            self.refresh.next_candidate = 0;
-            for seed in self.config.seeds.clone() {
-                if let Some(row) = self.nodes.admit_afresh(&seed) {
-                    self.ensure_link(row);
-                }
-            }
-        }
-        let first = self.refresh.next_candidate;
-        let idle = |row: &usize| {
-            self.links.get(*row).is_some_and(|link| link.state == LinkState::Idle && link.endpoint.is_some())
-        };
-        let candidate = (first..self.links.len()).find(idle);
-        self.refresh.next_candidate = candidate.map_or(self.links.len(), |row| row + 1);
-        if let Some(row) = candidate {
-            self.dial(row as u16, now);
-        }
-        self.refresh.wanted = now.after_ms(NEXT_CANDIDATE_MS);
+    pub(crate) fn can_be_asked(&self, row: u16) -> bool {
+        self.links.get(usize::from(row)).is_some_and(|link| link.is_ready() && !link.redial)
     }
 
-    /// The answer to CLUSTER SLOTS.
+    /// The answer to CLUSTER SLOTS, or to a question of an arbitration.
     #[cold]
     pub(crate) fn on_topology(&mut self, row: u16, serial: u32, reply: ReplyRef<'_>, now: Timestamp) {
-        let Some(flight) = self.refresh.flight.take_if(|flight| flight.serial == serial) else { return };
-        let asked = self.nodes.get(row).and_then(|node| node.endpoint().cloned());
-        match asked.map(|asked| topology::parse_slots(reply, &asked)) {
-            Some(Ok(snapshot)) => self.apply_view(&snapshot, flight.sent_at, now),
-            Some(Err(error)) => self.ask_somebody_else(row, error.to_string(), now),
-            None => self.ask_somebody_else(row, "its address is unknown".to_owned(), now),
+        let Some(flight) = self.refresh.flight.take_if(|flight| flight.serial == serial) else {
+            return self.on_testimony(row, serial, reply, now);
+        };
+        match self.read_view(row, reply) {
+            Ok(snapshot) => self.apply_view(row, &snapshot, flight.sent_at, now),
+            Err(reason) => self.ask_somebody_else(row, reason, now),
         }
     }
 
@@ -246,77 +321,23 @@ impl Engine {
         self.refresh.pause_ms = (self.refresh.pause_ms * 2).clamp(min_ms, PAUSE_MS_MAX.max(min_ms));
     }
 
-    /// The node answered CLUSTER SLOTS with an error.
+    /// The node answered a question of the engine's own with an error.
     pub(crate) fn refresh_failed(&mut self, row: u16, serial: u32, reason: &str, now: Timestamp) {
         if self.refresh.flight.take_if(|flight| flight.serial == serial).is_some() {
             self.ask_somebody_else(row, reason.to_owned(), now);
+        } else {
+            self.on_silence(row, serial, reason, now);
         }
     }
 
-    fn note_refresh_failure(&mut self, node: String, reason: String) {
+    pub(crate) fn note_refresh_failure(&mut self, node: String, reason: String) {
+        self.refresh.rejected += 1;
         self.refresh.last_failure = Some(format!("{node}: {reason}"));
         self.events.push(Event::RefreshFailed { node, reason });
     }
 
-    fn apply_view(&mut self, snapshot: &Snapshot, sent_at: Timestamp, now: Timestamp) {
-        let rows = self.nodes.resolve_all(snapshot);
-        let view = View::new(snapshot, &rows, sent_at.as_nanos());
-        let mut changes = Vec::new();
-        topology::merge(&self.slots, &view, &mut changes);
-        self.slots.adopt(&view);
-        for link in &mut self.links {
-            link.in_view = false;
-        }
-        for &row in rows.iter().flatten() {
-            self.ensure_link(row);
-            if let Some(link) = self.links.get_mut(usize::from(row)) {
-                link.in_view = true;
-                link.was_in_view = true;
-                // Its address may be news, and commands may be waiting for it.
-                if !link.in_flight.is_empty() {
-                    self.want_connection(row, now);
-                }
-            }
-        }
-        self.note_view(now);
-        self.note_primaries();
-        if !changes.is_empty() {
-            let slots_moved = changes.len() as u32;
-            self.events.push(Event::TopologyChanged { slots_moved, nodes: rows.len() as u32 });
-        }
-        self.fence_changed(&changes, now);
-        for row in 0..self.links.len() as u16 {
-            self.after_drained(row, now);
-        }
-        self.bury_absent(&rows);
-    }
-
-    /// Lets the rows of nodes that have left be used again, once nothing refers to them. Seeds stay: all known nodes may be replaced one day.
-    fn bury_absent(&mut self, rows: &[Option<u16>]) {
-        if !self.fences.is_empty() {
-            return;
-        }
-        for row in self.nodes.absent_from(rows) {
-            let seed = self
-                .nodes
-                .get(row)
-                .and_then(|node| node.endpoint())
-                .is_some_and(|at| self.config.seeds.contains(at));
-            let owns = self.primaries.binary_search(&row).is_ok();
-            let Some(link) = self.links.get_mut(usize::from(row)).filter(|_| !seed && !owns) else {
-                continue;
-            };
-            if !link.is_open() && link.in_flight.is_empty() {
-                link.endpoint = None;
-                link.state = LinkState::Idle;
-                link.last_failure = None;
-                self.nodes.remove(row);
-                self.nodes.release(row);
-            }
-        }
-    }
-
-    fn note_view(&mut self, now: Timestamp) {
+    /// A view has been applied: the next one may be asked for after the pause.
+    pub(crate) fn note_view(&mut self, now: Timestamp) {
         let persisting = self.refresh.again || now < self.refresh.last_done.after_ms(2 * PAUSE_MS_MAX);
         if persisting {
             self.lengthen_pause();
@@ -324,130 +345,33 @@ impl Engine {
             self.refresh.pause_ms = self.config.refresh_min_interval_ms;
         }
         self.refresh.last_done = now;
-        self.refreshes_applied += 1;
+        self.refresh.applied += 1;
+        self.refresh.rounds = 0;
         self.schedule_periodic(now);
-        if self.refresh.again {
+    }
+
+    /// Asks once more where that was wanted meanwhile.
+    pub(crate) fn ask_again(&mut self, now: Timestamp) {
+        if self.refresh.again && !self.refresh.is_busy() {
             self.refresh.again = false;
             self.request_refresh(None, now);
         }
     }
 
-    /// A redirect names the owner of a slot. Commands of the slot that are in flight elsewhere will be redirected in their turn.
-    pub(crate) fn learn_owner(&mut self, slot: u16, row: u16, now: Timestamp) {
-        if self.slots.learn(slot, row, now.as_nanos())
-            && let Err(at) = self.primaries.binary_search(&row)
-        {
-            self.primaries.insert(at, row);
-        }
-    }
-
-    fn note_primaries(&mut self) {
-        self.primaries = self.slots.owners().runs().filter_map(|run| run.2).collect();
-        self.primaries.sort_unstable();
-        self.primaries.dedup();
-    }
-
-    /// Slots with a new owner: what the old owner has not begun to take goes behind a fence, what it has taken is waited for.
-    fn fence_changed(&mut self, changes: &[SlotChange], now: Timestamp) {
-        let mut moved = Vec::with_capacity(changes.len());
-        let mut changed = vec![false; usize::from(SLOT_COUNT) + 1];
-        for change in changes {
-            moved.push(change.slot);
-            if let Some(flag) = changed.get_mut(usize::from(change.slot)) {
-                *flag = true;
-            }
-        }
-        for row in 0..self.links.len() as u16 {
-            self.fence_moved(row, &changed);
-            self.pull_back(row);
-        }
-        self.wake_waiting(&moved, now);
-        if self.wake_ownerless(now) {
-            // Somebody waits for a slot that this view does not know either.
+    /// A node that serves slots has no address in this view: another node may know it.
+    pub(crate) fn note_unreachable(&mut self, row: u16, unreachable: bool, now: Timestamp) {
+        self.refresh.unreachable_seen = if unreachable { self.refresh.unreachable_seen + 1 } else { 0 };
+        if (1..=UNREACHABLE_ASKED_MAX).contains(&self.refresh.unreachable_seen) {
             self.request_refresh(None, now);
-        }
-        self.settle_ready(now);
-    }
-
-    /// Opens a fence for each changed slot that has commands on this node; one pass over its queue, however many slots moved.
-    fn fence_moved(&mut self, row: u16, changed: &[bool]) {
-        let Engine { links, fences, slots, .. } = self;
-        let Some(link) = links.get_mut(usize::from(row)) else { return };
-        let sent = link.queue.sent();
-        let mut at = link.queue.acked();
-        let mut opened: BTreeSet<u16> = BTreeSet::new();
-        for entry in link.in_flight.iter_mut() {
-            let begun = at < sent;
-            at += u64::from(entry.len);
-            let concerned = changed.get(usize::from(entry.slot)).copied().unwrap_or(false);
-            if !concerned || slots.owner(entry.slot) == Some(row) {
-                continue;
-            }
-            if !fences.is_fenced(entry.slot) {
-                opened.insert(entry.slot);
-                fences.open(entry.slot, 0);
-                fences.wake(entry.slot);
-            }
-            let Some(fence) = fences.get_mut(entry.slot) else { continue };
-            if begun && opened.contains(&entry.slot) {
-                entry.flags |= InFlight::FENCED;
-                fence.draining += 1;
-            } else if !begun && entry.has(InFlight::FENCED) {
-                // What the fence itself has sent here waits no longer: the slot is elsewhere.
-                entry.flags &= !InFlight::FENCED;
-                fence.draining = fence.draining.saturating_sub(1);
-                fence.step = Step::Drain;
-                fences.wake(entry.slot);
-            }
+            self.refresh.avoid = Some(row);
         }
     }
+}
 
-    /// Wakes fences that wait for an owner, where their slot has one now; answers whether any is left.
-    fn wake_ownerless(&mut self, now: Timestamp) -> bool {
-        let mut left = false;
-        for slot in self.fences.slots() {
-            let owned = self.slots.owner(slot).is_some();
-            let Some(fence) = self.fences.get_mut(slot) else { continue };
-            if fence.step != Step::Wait || fence.not_before != Timestamp::NEVER {
-                continue;
-            }
-            if owned {
-                fence.not_before = now;
-                self.fences.wake(slot);
-            }
-            left |= !owned;
-        }
-        left
-    }
-
-    /// Why there is no topology and will not be soon: every seed has been tried and failed.
-    pub fn start_failure(&self) -> Option<Error> {
-        let failures: Vec<(&ErrorKind, String)> = self
-            .links
-            .iter()
-            .map(|link| {
-                link.last_failure.as_ref().filter(|_| !link.is_open()).map(|kind| (kind, link.name()))
-            })
-            .collect::<Option<_>>()?;
-        let telling = |kind: &ErrorKind| match kind {
-            ErrorKind::Auth(_) => 0,
-            ErrorKind::NotCluster { .. } => 1,
-            ErrorKind::Connect { .. } => 3,
-            _ => 2,
-        };
-        let (kind, name) = failures.into_iter().min_by_key(|(kind, _)| telling(kind))?;
-        let error = Error::not_executed(kind.clone());
-        Some(if matches!(kind, ErrorKind::Auth(_)) { error.at_node(name) } else { error })
-    }
-
-    /// What the last useless view said, for the message when a start takes too long.
-    pub fn last_refresh_failure(&self) -> Option<&str> {
-        self.refresh.last_failure.as_deref()
-    }
-
-    /// Fails a slot lookup for callers that want to know at once.
-    pub fn is_served(&self, slot: u16) -> bool {
-        self.slots.owner(slot).is_some()
+/// Keeps the rows that are preferred, if there are any.
+fn prefer(rows: &mut Vec<u16>, preferred: impl Fn(&u16) -> bool) {
+    if rows.iter().any(&preferred) {
+        rows.retain(preferred);
     }
 }
 

@@ -208,6 +208,14 @@ impl Batch {
         }
     }
 
+    /// The places in the order of submission of all commands without a result.
+    pub(crate) fn pending_sequences(&self) -> impl Iterator<Item = u64> {
+        self.slots.iter().filter_map(|slot| match slot {
+            ReplySlot::Pending { sequence } => Some(*sequence),
+            _ => None,
+        })
+    }
+
     pub(crate) fn is_pending(&self, index: u32) -> bool {
         self.sequence(index).is_some()
     }

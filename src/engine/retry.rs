@@ -28,6 +28,21 @@ pub(crate) fn readonly_delay_ms(attempt: u32, rng: &mut Rng) -> u64 {
     rng.around(doubled(20, attempt.saturating_sub(1), 500))
 }
 
+/// Pause after all nodes have been dialled in vain.
+pub(crate) fn round_delay_ms(round: u32, base_ms: u64, cap_ms: u64, rng: &mut Rng) -> u64 {
+    rng.around(doubled(base_ms, round, cap_ms)).max(1)
+}
+
+/// First delay after refused credentials or a full server: trying faster would only hurt it.
+const REFUSED_MS_MIN: u64 = 1_000;
+const REFUSED_MS_MAX: u64 = 30_000;
+
+/// Delay after a server did not want us: never below a second, with jitter above it.
+pub(crate) fn refused_delay_ms(attempt: u32, rng: &mut Rng) -> u64 {
+    let jitter_ms = doubled(REFUSED_MS_MIN, attempt, REFUSED_MS_MAX - REFUSED_MS_MIN);
+    REFUSED_MS_MIN + rng.below(jitter_ms.saturating_add(1))
+}
+
 /// Full jitter for reconnects: anywhere in `[0, min(cap, base · 2ⁿ)]`, so that the clients of a dead node do not return in step.
 pub(crate) fn reconnect_delay_ms(attempt: u32, base_ms: u64, cap_ms: u64, rng: &mut Rng) -> u64 {
     rng.below(doubled(base_ms, attempt, cap_ms).saturating_add(1))

@@ -6,7 +6,7 @@
 
 use crate::engine::Engine;
 use crate::engine::connection::Link;
-use crate::engine::in_flight::{InFlight, REFRESH, STREAM};
+use crate::engine::in_flight::{InFlight, RESERVED_MIN, STREAM};
 use crate::engine::lifecycle::LostBecause;
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::reply_slab::LARGE_REPLY_BYTES_MIN;
@@ -29,11 +29,12 @@ impl Engine {
     pub(crate) fn take_run(&mut self, row: u16, recv: &mut RecvBuf) -> Result<Scan, LostBecause> {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(Scan::NOTHING) };
         let unread = recv.unread();
-        let owner = link.in_flight.first().map(|entry| entry.batch).filter(|_| link.handshake.is_done());
+        let owner = link.in_flight.first().map(|entry| entry.batch);
+        let owner = owner.filter(|_| link.handshake.is_done() && !self.config.high_integrity);
         let mut ended = None;
         let run = match owner {
             Some(STREAM) => link.match_run(unread, STREAM, |index, frame| self.stream.answer(index, frame)),
-            Some(id) if id != REFRESH => {
+            Some(id) if id < RESERVED_MIN => {
                 let Some(batch) = self.batches.row_mut(id) else { return scan(&mut link.scanner, unread) };
                 let run = link.match_run(unread, id, |index, frame| batch.fill(index, frame));
                 batch.referenced -= run.commands as u32;
@@ -76,7 +77,7 @@ impl Link {
             };
             let is_plain = |entry: &&InFlight| {
                 entry.batch == owner
-                    && !entry.has(InFlight::FENCED | InFlight::ASKED)
+                    && !entry.has(InFlight::FENCED | InFlight::ASKED | InFlight::GIVEN_UP)
                     && run.sent_bytes + u64::from(entry.len) <= awaited_bytes
             };
             let entry = entries.next().filter(is_plain);

@@ -182,6 +182,23 @@ impl SendQueue {
         }
     }
 
+    /// Whether nothing is held, in more memory than the first buffer has.
+    pub(crate) fn has_spare_memory(&self) -> bool {
+        self.held_bytes() == 0 && (self.outgrown || !self.retired.is_empty())
+    }
+
+    /// Gives the memory of used-up buffers back; nothing may be held.
+    pub(crate) fn shrink(&mut self) {
+        if self.held_bytes() == 0 {
+            self.retired = VecDeque::new();
+            self.segments = VecDeque::new();
+            self.cursor = (0, 0);
+            self.tail = BytesMut::new();
+            self.tail_reusable = false;
+            self.outgrown = false;
+        }
+    }
+
     /// Everything encoded so far may leave. Answers whether there is anything to send.
     pub(crate) fn flush(&mut self) -> bool {
         self.freeze_tail();

@@ -183,6 +183,10 @@ impl Engine {
 
     /// Nobody serves the slot: the next view of the topology wakes the fence.
     pub(crate) fn wait_for_owner(&mut self, slot: u16, now: Timestamp) {
+        if self.fails_fast(slot) {
+            self.request_refresh(None, now);
+            return self.fail_uncovered(slot);
+        }
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = Step::Wait;
             fence.not_before = Timestamp::NEVER;
@@ -230,6 +234,7 @@ impl Engine {
         if let Some(fence) = self.fences.get_mut(slot) {
             fence.step = step;
             fence.recalls = false;
+            fence.refused_last = 0;
             fence.rounds += 1;
             fence.draining += commands as u32;
         }

@@ -257,6 +257,12 @@ impl Stream {
     }
 
     /// Rows in the table, tombstones included.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn rows(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Rows in the table, tombstones included.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.ops.len()

@@ -198,6 +198,7 @@ impl Engine {
 
     /// Gives a piece its failure; it never entered a queue.
     pub(crate) fn fail_piece(&mut self, piece: Piece<'_>, error: Error) {
+        self.count_refusal(&error);
         let entry = piece.entry(0, NO_SLOT);
         self.fail_entry(&entry, error);
         self.drop_entry(&entry);
@@ -210,6 +211,10 @@ impl Engine {
         }
         match self.slots.owner(slot) {
             Some(row) => self.place_on(piece, row, slot, now),
+            None if self.fails_fast(slot) => {
+                self.request_refresh(None, now);
+                Err(Error::not_executed(ErrorKind::SlotNotServed { slot }))
+            }
             None => {
                 // Nobody serves the slot as far as we know: wait for the next view, at most until the deadline.
                 let fence = self.fences.open(slot, 0);
@@ -365,6 +370,7 @@ impl Engine {
         let sequence = self.next_sequence();
         let untaken = self.stream.untaken_bytes();
         if untaken > self.config.limits.untaken_reply_bytes_max {
+            self.windows_full += 1;
             let node = "the completion queue (take results with next_completion)".to_owned();
             return Err(Error::not_executed(ErrorKind::Full {
                 node,
@@ -398,6 +404,7 @@ impl Engine {
         match self.place(piece, slot, now) {
             Ok(()) => Ok(token),
             Err(error) => {
+                self.count_refusal(&error);
                 self.stream.close(token.row);
                 Err(error)
             }
@@ -413,8 +420,11 @@ impl Engine {
         op: StreamOp,
         now: Timestamp,
     ) -> Result<Token, Error> {
-        if let Plan::Split(parts) = plan {
-            self.check_parts(request, parts)?;
+        if let Plan::Split(parts) = plan
+            && let Err(error) = self.check_parts(request, parts)
+        {
+            self.count_refusal(&error);
+            return Err(error);
         }
         let timeout_ms = op.deadline.since(now).as_millis() as u64;
         let batch = self.batches.open(BatchOptions { timeout_ms, follow_redirects: true });
@@ -444,7 +454,11 @@ impl Engine {
             link.trace.bytes += link.queue.unflushed_bytes();
         }
         link.unflushed_commands = 0;
-        link.queue.flush();
+        if link.stats.replies >= link.guard.due_at {
+            self.send_sentinel(row);
+        } else {
+            link.queue.flush();
+        }
         self.schedule_transmit(row);
     }
 

@@ -3,21 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::Engine;
 use crate::engine::connection::LinkState;
 use crate::engine::in_flight::{InFlight, STREAM};
 use crate::engine::lifecycle::LostBecause;
+use crate::engine::sweep::SWEEP_MS;
 use crate::engine::time::Timestamp;
+use crate::engine::{Engine, keeps};
 use crate::error::{Error, ErrorKind, Outcome, Phase};
-
-/// How often connections with unanswered commands are looked at for silence.
-const SWEEP_MS: u64 = 500;
 
 /// Lower bounds: nothing of the kind is due earlier.
 #[derive(Debug)]
 pub(crate) struct Timers {
     links: Timestamp,
-    sweep: Timestamp,
+    pub(crate) sweep: Timestamp,
 }
 
 impl Default for Timers {
@@ -32,9 +30,7 @@ impl Timers {
     }
 
     pub(crate) fn sweep_soon(&mut self, now: Timestamp) {
-        if self.sweep == Timestamp::NEVER {
-            self.sweep = now.after_ms(SWEEP_MS);
-        }
+        self.sweep = self.sweep.min(now.after_ms(SWEEP_MS));
     }
 }
 
@@ -66,8 +62,9 @@ impl Engine {
             .min(self.fences.due)
             .min(self.stream.due)
             .min(self.refresh.due())
+            .min(self.dials.due.unwrap_or(Timestamp::NEVER))
             .min(batches);
-        if self.fences.has_ready() {
+        if self.fences.has_ready() || self.tombstones_due {
             return Some(Timestamp::ZERO);
         }
         (due != Timestamp::NEVER).then_some(due)
@@ -80,9 +77,15 @@ impl Engine {
             self.look_at_links(now);
         }
         if now >= self.timers.sweep {
-            self.look_for_silence(now);
+            self.sweep(now);
+        }
+        if self.dials.due.is_some_and(|due| now >= due) {
+            self.dial_waiting(now);
         }
         self.expire_commands(now);
+        if std::mem::take(&mut self.tombstones_due) {
+            self.close_graveyards(now);
+        }
         if now >= self.fences.due {
             self.fences.wake_due(now);
         }
@@ -102,7 +105,7 @@ impl Engine {
             .collect();
         for (row, state) in due {
             match state {
-                LinkState::Idle | LinkState::Ready => {}
+                LinkState::Idle | LinkState::Queued | LinkState::Ready => {}
                 LinkState::Backoff { .. } => self.end_backoff(row, now),
                 LinkState::Connecting { .. } => {
                     self.lose(row, LostBecause::Silent("no connection in time"), now)
@@ -114,24 +117,6 @@ impl Engine {
         }
         self.timers.links =
             self.links.iter().map(|link| link.state_deadline()).min().unwrap_or(Timestamp::NEVER);
-    }
-
-    /// Gives up connections that owe replies and have been silent for too long.
-    fn look_for_silence(&mut self, now: Timestamp) {
-        let silent_ms = self.config.node_silent_ms;
-        let waiting = |link: &&crate::engine::connection::Link| link.is_ready() && link.awaits_reply();
-        let silent: Vec<u16> = self
-            .links
-            .iter()
-            .enumerate()
-            .filter(|(_, link)| waiting(link) && now >= link.last_progress.after_ms(silent_ms))
-            .map(|(row, _)| row as u16)
-            .collect();
-        for row in silent {
-            self.lose(row, LostBecause::Silent("no reply for too long"), now);
-        }
-        let busy = self.links.iter().any(|link| waiting(&link));
-        self.timers.sweep = if busy { now.after_ms(SWEEP_MS) } else { Timestamp::NEVER };
     }
 
     fn expire_commands(&mut self, now: Timestamp) {
@@ -163,7 +148,7 @@ impl Engine {
     fn expire_on_link(&mut self, row: u16, due: &Due, now: Timestamp) {
         let name = self.node_name(row);
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
-        if !link.in_flight.iter().any(|entry| due.contains(entry)) {
+        if !link.in_flight.iter().chain(link.guard.held()).any(|entry| due.contains(entry)) {
             return;
         }
         let connect_failure = link.last_failure.clone().filter(|_| !link.is_ready());
@@ -176,8 +161,13 @@ impl Engine {
             self.drop_entry(&entry);
         }
         let Some(link) = self.links.get(usize::from(row)) else { return };
-        let sent: Vec<InFlight> =
-            link.in_flight.iter().filter(|entry| due.contains(entry)).copied().collect();
+        let sent: Vec<InFlight> = link
+            .guard
+            .held()
+            .chain(link.in_flight.iter())
+            .filter(|entry| due.contains(entry))
+            .copied()
+            .collect();
         for entry in sent {
             let waited_ms = self.waited_ms(&entry, now);
             let hops = u32::from(entry.hops);
@@ -187,6 +177,22 @@ impl Engine {
                 &entry,
                 Error::new(kind, Outcome::Unknown).at_node(&name).with_counts(hops + 1, hops),
             );
+        }
+        if !keeps!(self.config, Tombstone) {
+            self.forget_front(row, due);
+        }
+        self.bury(row, |entry| due.contains(entry));
+    }
+
+    /// What a client does that keeps no tombstones: the next reply goes to the next command.
+    fn forget_front(&mut self, row: u16, due: &Due) {
+        while let Some(front) = self.links.get(usize::from(row)).and_then(|link| {
+            let front = link.in_flight.first().copied().filter(|front| due.contains(front));
+            front.filter(|_| link.owes_reply())
+        }) {
+            self.pop_answered(row);
+            self.drop_entry(&front);
+            self.uncount(&front, false);
         }
     }
 

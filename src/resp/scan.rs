@@ -145,6 +145,17 @@ impl Scanner {
         }
     }
 
+    /// Whether the unfinished reply is no reply at all, but a push.
+    pub(crate) fn is_in_push(&self) -> bool {
+        self.progress.is_in_push()
+    }
+
+    /// Forgets the beginning of an unfinished reply: so many bytes at the front of `bytes`, all that were given last, need not be given again.
+    /// What is left has no meaning but its end: [`Frame::len`] then counts from there.
+    pub(crate) fn skip(&mut self, bytes: &[u8]) -> usize {
+        if self.fresh || self.failed.is_some() { 0 } else { self.progress.skip(bytes) }
+    }
+
     /// Forgets the current reply and any error: for a new connection.
     pub fn reset(&mut self) {
         self.failed = None;

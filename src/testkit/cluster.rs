@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::config::ModelConfig;
 use super::dispatch::Exec;
+use super::journal::{Execution, Journal};
 use super::node::{ClusterDown, ModelNode, PreferredEndpoint, Process};
 use super::reply::{CommandError, Reply, Resp};
 use super::session::{Life, Session, SessionId};
@@ -43,6 +44,7 @@ pub struct ModelCluster {
     closed_by_server: Vec<SessionId>,
     writes_ever: u64,
     writes: BTreeMap<Vec<u8>, Vec<ExecutedWrite>>,
+    pub(crate) journal: Journal,
 }
 
 impl ModelCluster {
@@ -58,6 +60,7 @@ impl ModelCluster {
             closed_by_server: Vec::new(),
             writes_ever: 0,
             writes: BTreeMap::new(),
+            journal: Journal::default(),
         };
         cluster.lay_out();
         cluster
@@ -295,6 +298,16 @@ impl ModelCluster {
     /// The writes executed on a key, oldest first. Empty unless `records_writes` is on.
     pub fn writes(&self, key: &[u8]) -> &[ExecutedWrite] {
         self.writes.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Everything that nodes have run, oldest first. Empty unless `records_executions` is on.
+    pub fn executions(&self) -> &[Execution] {
+        &self.journal.executions
+    }
+
+    /// What a node stores under a key: a string, or a list's elements one after the other. None for other types too.
+    pub fn stored(&self, node: usize, key: &[u8]) -> Option<Vec<u8>> {
+        self.nodes[node].keyspace.text_of(key)
     }
 
     /// Every recorded key with its writes.

@@ -42,6 +42,9 @@ pub struct ModelConfig {
     /// Whether executed writes are kept for [`ModelCluster::writes`](super::ModelCluster::writes). Costs memory
     /// without bound.
     pub records_writes: bool,
+    /// Whether everything that runs is kept for [`ModelCluster::executions`](super::ModelCluster::executions), reads and
+    /// replies included. Costs memory without bound.
+    pub records_executions: bool,
     /// Determines the node ids: clusters with different seeds are strangers to each other.
     pub seed: u64,
 }
@@ -62,6 +65,7 @@ impl Default for ModelConfig {
             clients_max: 10_000,
             full_coverage_required: false,
             records_writes: false,
+            records_executions: false,
             seed: 1,
         }
     }

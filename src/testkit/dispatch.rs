@@ -65,6 +65,7 @@ impl Exec<'_> {
             self.session.life = Life::Closing;
             return reply.ok();
         }
+        let start = reply.len();
         let is_asking = match self.find(words) {
             Ok(command) => {
                 match self.admit(command, words) {
@@ -78,9 +79,25 @@ impl Exec<'_> {
                 false
             }
         };
+        self.omit_asking_reply(is_asking, start, reply);
         // One-shot, but for a transaction: one ASKING in front of MULTI covers it all.
         if self.session.transaction.is_none() && !is_asking {
             self.session.asking = false;
+        }
+    }
+
+    /// A fault: the reply to ASKING is held back, and given only where the next reply could not be told from it.
+    fn omit_asking_reply(&mut self, is_asking: bool, start: usize, reply: &mut Reply<'_>) {
+        if is_asking && self.node().omits_asking_reply {
+            reply.truncate(start);
+            self.session.owes_asking_reply = true;
+        } else if std::mem::take(&mut self.session.owes_asking_reply) {
+            let answer = reply.since(start).to_vec();
+            if answer.starts_with(b"-") || answer == b"+OK\r\n" {
+                reply.truncate(start);
+                reply.ok();
+                reply.raw(&answer);
+            }
         }
     }
 
@@ -122,6 +139,9 @@ impl Exec<'_> {
         refused(refusals.misconfigured && flags.any.has(Flags::WRITE) && !is_replica, MISCONF)?;
         refused(refusals.no_replicas && flags.any.has(Flags::WRITE) && !is_replica, NOREPLICAS)?;
         refused(is_replica && flags.any.has(Flags::WRITE), READONLY)?;
+        if let (Some(text), true) = (refusals.keyed, command.keys.first != 0) {
+            return Err(CommandError::new(text));
+        }
         refused(refusals.primary_link_down && is_replica && !flags.all.has(Flags::STALE), MASTERDOWN)?;
         refused(refusals.loading && !flags.all.has(Flags::LOADING), LOADING)?;
         refused(refusals.busy && !command.flags.has(Flags::ALLOW_BUSY), BUSY)
@@ -194,6 +214,10 @@ impl Exec<'_> {
         if let Err(error) = done {
             reply.truncate(start);
             reply.error(&error);
+        }
+        let tells = matches!(command.handler, Handler::Keys(_)) || command.name == "echo";
+        if tells && self.cluster.config().records_executions {
+            self.record_execution(words, reply.since(start), command.flags.has(Flags::WRITE));
         }
         if command.flags.has(Flags::WRITE) {
             let changed = self.node().keyspace.changes() != changes;

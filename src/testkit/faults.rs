@@ -79,6 +79,12 @@ impl ModelCluster {
         &mut self.nodes[node].refusals
     }
 
+    /// Makes a node swallow its replies to ASKING, as a broken proxy might. Where the command behind it has a reply that could pass for
+    /// one to ASKING (`+OK`, an error), nothing is swallowed.
+    pub fn set_omits_asking_reply(&mut self, node: usize, omits: bool) {
+        self.nodes[node].omits_asking_reply = omits;
+    }
+
     /// Switches LOADING on or off.
     pub fn set_loading(&mut self, node: usize, loading: bool) {
         self.nodes[node].refusals.loading = loading;

@@ -100,6 +100,15 @@ impl Keyspace {
         }
     }
 
+    /// A string, or a list's elements one after the other.
+    pub(crate) fn text_of(&self, key: &[u8]) -> Option<Vec<u8>> {
+        match &self.slots.get(&slot_of(key))?.get(key)?.value {
+            Value::String(text) => Some(text.clone()),
+            Value::List(list) => Some(list.iter().flatten().copied().collect()),
+            Value::Hash(_) | Value::Set(_) | Value::SortedSet(_) => None,
+        }
+    }
+
     typed_access!(string, string_or_new, String, Vec<u8>);
     typed_access!(list, list_or_new, List, VecDeque<Vec<u8>>);
     typed_access!(hash, hash_or_new, Hash, BTreeMap<Vec<u8>, Vec<u8>>);

@@ -47,6 +47,8 @@ pub struct Refusals {
     pub loading: bool,
     /// `BUSY …` for most commands.
     pub busy: bool,
+    /// This text for every command with keys that the node would serve: for states that real servers are in for moments only.
+    pub keyed: Option<&'static str>,
 }
 
 /// What the operating system does with the node's process.
@@ -85,6 +87,8 @@ pub struct ModelNode {
     pub(crate) refusals: Refusals,
     /// Sessions that watch a key.
     pub(crate) watchers: BTreeMap<Vec<u8>, BTreeSet<SessionId>>,
+    /// The reply to ASKING is never sent.
+    pub(crate) omits_asking_reply: bool,
     pub(crate) clients_ever: i64,
     pub(crate) clients_now: usize,
     pub(crate) commands_processed: u64,
@@ -112,6 +116,7 @@ impl ModelNode {
             process: Process::Running,
             refusals: Refusals::default(),
             watchers: BTreeMap::new(),
+            omits_asking_reply: false,
             clients_ever: 0,
             clients_now: 0,
             commands_processed: 0,

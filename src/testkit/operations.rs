@@ -28,9 +28,11 @@ impl ModelCluster {
             let mut first = 0;
             for primary in 0..primaries {
                 let end = (share * (primary + 1) as f64).round() as u16;
-                self.tell_all(|view| (first..end).for_each(|slot| view.set_owner(slot, Some(primary))));
+                (first..end).for_each(|slot| self.truth.set_owner(slot, Some(primary)));
                 first = end;
             }
+            // Everybody knows everything.
+            self.nodes.iter_mut().for_each(|node| node.view.clone_from(&self.truth));
         }
     }
 

@@ -96,6 +96,11 @@ impl<'a> Reply<'a> {
         self.out.len()
     }
 
+    /// The bytes behind the first `start`.
+    pub(crate) fn since(&self, start: usize) -> &[u8] {
+        &self.out[start..]
+    }
+
     pub(crate) fn truncate(&mut self, len: usize) {
         self.out.truncate(len);
     }

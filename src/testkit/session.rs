@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) is_authenticated: bool,
     pub(crate) name: Vec<u8>,
     pub(crate) asking: bool,
+    /// Its reply to ASKING was held back.
+    pub(crate) owes_asking_reply: bool,
     pub(crate) reads_replica: bool,
     pub(crate) transaction: Option<Transaction>,
     /// Watched keys, each with whether it existed.
@@ -71,6 +73,7 @@ impl Session {
             is_authenticated,
             name: Vec::new(),
             asking: false,
+            owes_asking_reply: false,
             reads_replica: false,
             transaction: None,
             watched: Vec::new(),

@@ -206,6 +206,20 @@ impl NodeTable {
         Some(index)
     }
 
+    /// The index of a node that CLUSTER NODES names: that tells the IP where other views tell the address to use, so it
+    /// moves nobody who is known. `None` for a node that cannot be reached.
+    pub fn place(&mut self, named: &SnapshotNode) -> Option<NodeIndex> {
+        let index = self.by_id(&named.id).or_else(|| self.resolve(named))?;
+        Some(index).filter(|&index| self.live(index).is_some_and(|node| node.endpoint.is_some()))
+    }
+
+    /// Another server answers at this node's address: a later connection to it means that one.
+    pub fn forget_address(&mut self, index: NodeIndex) {
+        if let Some(node) = self.live_mut(index) {
+            node.endpoint = None;
+        }
+    }
+
     /// The index of every node of a view, and the shard of each noted. `None` stands for a node that cannot be
     /// reached: no view ever said where (`?`), another node answers there, or the table is full.
     pub fn resolve_all(&mut self, snapshot: &Snapshot) -> Vec<Option<NodeIndex>> {

@@ -5,13 +5,17 @@
 //! slot without owner       the view's owner                 stays without
 //! known before the view    the view's owner                 the owner stays, marked stale
 //!   was asked for
+//! known from a fresh       the owner stays (disputed,       the owner stays, marked stale
+//!   MOVED, or from another where the view differs)
+//!   node's fresh view
 //! known since              the owner stays (contradicted,   the owner stays
 //!                          where the view differs)
 //! ```
 //!
 //! A MOVED that came after the question was *sent* is newer than the answer, whenever that arrives: the answer
 //! may have been written before. And a view that serves fewer slots than ours comes from a node that just
-//! joined, was reset or forgotten as often as from one that knows better, so it takes no slot away.
+//! joined, was reset or forgotten as often as from one that knows better, so it takes no slot away: only a view
+//! that was [confirmed](View::confirmed) by several nodes does.
 //!
 //! Knows slots, node indices and times. Refuses to read a clock (a time is nanoseconds since some start, the same
 //! for all) and to act: the caller moves commands from the old owner to the new one *before* it lets
@@ -25,6 +29,9 @@ use crate::slot::SLOT_COUNT;
 
 const SLOTS: usize = SLOT_COUNT as usize;
 
+/// No node.
+const NOBODY: NodeIndex = NodeIndex::MAX;
+
 /// What is known about every slot: its owner, since when, and whether it is in doubt.
 #[derive(Clone)]
 pub struct SlotKnowledge {
@@ -33,6 +40,8 @@ pub struct SlotKnowledge {
     learned_at_ns: Box<[u64; SLOTS]>,
     /// The owner was missing in a later view. One bit for each slot.
     stale: Box<[u64; SLOTS / 64]>,
+    /// Who named the owner in a MOVED that no view has confirmed yet, or nobody.
+    told_by: Box<[NodeIndex; SLOTS]>,
 }
 
 impl SlotKnowledge {
@@ -42,6 +51,7 @@ impl SlotKnowledge {
             owners: SlotTable::new(),
             learned_at_ns: Box::new([0; SLOTS]),
             stale: Box::new([0; SLOTS / 64]),
+            told_by: Box::new([NOBODY; SLOTS]),
         }
     }
 
@@ -58,8 +68,7 @@ impl SlotKnowledge {
 
     /// Whether a later view did not name the owner any more: worth a try, and a reason to ask again.
     pub fn is_stale(&self, slot: u16) -> bool {
-        let (word, bit) = stale_bit(slot);
-        self.stale.get(word).is_some_and(|bits| bits & bit != 0)
+        has_bit(&self.stale, slot)
     }
 
     /// All owners.
@@ -67,15 +76,33 @@ impl SlotKnowledge {
         &self.owners
     }
 
-    /// Notes what a MOVED said. Answers whether that is another owner than before.
-    pub fn learn(&mut self, slot: u16, owner: NodeIndex, at_ns: u64) -> bool {
+    /// Notes what a MOVED from node `told_by` said. Answers whether that is another owner than before.
+    pub fn learn(&mut self, slot: u16, owner: NodeIndex, told_by: NodeIndex, at_ns: u64) -> bool {
         let changed = self.owner(slot) != Some(owner);
+        self.note(slot, owner, at_ns);
+        self.set_told_by(slot, told_by);
+        changed
+    }
+
+    fn note(&mut self, slot: u16, owner: NodeIndex, at_ns: u64) {
         self.owners.set(slot, Some(owner));
         if let Some(learned_at_ns) = self.learned_at_ns.get_mut(usize::from(slot)) {
             *learned_at_ns = at_ns;
         }
-        self.set_stale(slot, false);
-        changed
+        set_bit(&mut self.stale, slot, false);
+        self.set_told_by(slot, NOBODY);
+    }
+
+    fn set_told_by(&mut self, slot: u16, node: NodeIndex) {
+        if let Some(told_by) = self.told_by.get_mut(usize::from(slot)) {
+            *told_by = node;
+        }
+    }
+
+    fn forget(&mut self, slot: u16) {
+        self.owners.set(slot, None);
+        set_bit(&mut self.stale, slot, false);
+        self.set_told_by(slot, NOBODY);
     }
 
     /// Leaves all slots of a node without owner: the node is gone and its index is about to be used again.
@@ -84,8 +111,7 @@ impl SlotKnowledge {
         let mut count = 0usize;
         for slot in 0..SLOT_COUNT {
             if self.owner(slot) == Some(node) {
-                self.owners.set(slot, None);
-                self.set_stale(slot, false);
+                self.forget(slot);
                 count = count.saturating_add(1);
             }
         }
@@ -95,39 +121,53 @@ impl SlotKnowledge {
     /// Writes down what [`merge`] found, and what the view confirms. Run twice, the second run changes nothing.
     pub fn adopt(&mut self, view: &View<'_>) -> MergeSummary {
         let mut summary = MergeSummary::default();
-        for (slot, named) in view.owners() {
-            let verdict = self.judge(slot, named, view.sent_at_ns);
-            summary.count(verdict);
-            match (verdict, named) {
-                (Verdict::Changed | Verdict::Confirmed, Some(owner)) => {
-                    self.learn(slot, owner, view.sent_at_ns);
+        for (slot, claim) in view.claims() {
+            let verdict = self.judge(slot, claim, view);
+            summary.count(verdict, self.change(slot, claim));
+            match (verdict, claim) {
+                (Verdict::Changed | Verdict::Confirmed, Claim::Of(owner)) => {
+                    self.note(slot, owner, view.sent_at_ns);
                 }
-                (Verdict::Stale, _) => self.set_stale(slot, true),
+                (Verdict::Stale, _) => set_bit(&mut self.stale, slot, true),
+                (Verdict::Removed, _) => self.forget(slot),
                 _ => {}
             }
         }
         summary
     }
 
-    fn judge(&self, slot: u16, named: Option<NodeIndex>, sent_at_ns: u64) -> Verdict {
-        let newer = self.learned_at_ns(slot).is_some_and(|learned_at_ns| learned_at_ns >= sent_at_ns);
-        match (self.owner(slot), named) {
-            (None, None) => Verdict::Unserved,
-            (None, Some(_)) => Verdict::Changed,
-            (Some(_), None) if newer => Verdict::Kept,
-            (Some(_), None) => Verdict::Stale,
-            (Some(owner), Some(named)) if owner == named && newer => Verdict::Kept,
-            (Some(owner), Some(named)) if owner == named => Verdict::Confirmed,
-            (Some(_), Some(_)) if newer => Verdict::Contradicted,
-            (Some(_), Some(_)) => Verdict::Changed,
+    fn judge(&self, slot: u16, claim: Claim, view: &View<'_>) -> Verdict {
+        let known = self.owner(slot).zip(self.learned_at_ns(slot));
+        let newer = known.is_some_and(|(_, learned_at_ns)| learned_at_ns >= view.sent_at_ns);
+        match (known, claim) {
+            (None, Claim::Nobody | Claim::Unreachable) => Verdict::Unserved,
+            (None, Claim::Of(_)) => Verdict::Changed,
+            (Some((owner, _)), Claim::Of(named)) if owner != named && newer => Verdict::Contradicted,
+            (Some(_), _) if newer => Verdict::Kept,
+            (Some(_), Claim::Nobody) if view.confirmed => Verdict::Removed,
+            (Some(_), Claim::Nobody | Claim::Unreachable) => Verdict::Stale,
+            (Some((owner, _)), Claim::Of(named)) if owner == named => Verdict::Confirmed,
+            (Some((_, learned_at_ns)), Claim::Of(_)) if self.disputes(slot, learned_at_ns, view) => {
+                Verdict::Disputed
+            }
+            (Some(_), Claim::Of(_)) => Verdict::Changed,
         }
     }
 
-    fn set_stale(&mut self, slot: u16, stale: bool) {
-        let (word, bit) = stale_bit(slot);
-        if let Some(bits) = self.stale.get_mut(word) {
-            *bits = if stale { *bits | bit } else { *bits & !bit };
-        }
+    fn change(&self, slot: u16, claim: Claim) -> SlotChange {
+        let to = match claim {
+            Claim::Of(node) => Some(node),
+            Claim::Nobody | Claim::Unreachable => None,
+        };
+        SlotChange { slot, from: self.owner(slot), to }
+    }
+
+    /// Whether what is known is too fresh to be overridden by a view that says otherwise.
+    fn disputes(&self, slot: u16, learned_at_ns: u64, view: &View<'_>) -> bool {
+        let Some(doubt) = view.doubt else { return false };
+        let told_by = self.told_by.get(usize::from(slot)).copied().unwrap_or(NOBODY);
+        let fresh = view.sent_at_ns.saturating_sub(learned_at_ns) < doubt.fresh_ns;
+        (told_by != NOBODY && told_by != doubt.source && fresh) || doubt.rival_ns == Some(learned_at_ns)
     }
 }
 
@@ -144,8 +184,15 @@ impl fmt::Debug for SlotKnowledge {
     }
 }
 
-fn stale_bit(slot: u16) -> (usize, u64) {
-    (usize::from(slot / 64), 1 << (slot % 64))
+fn has_bit(bits: &[u64; SLOTS / 64], slot: u16) -> bool {
+    bits.get(usize::from(slot / 64)).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+}
+
+fn set_bit(bits: &mut [u64; SLOTS / 64], slot: u16, value: bool) {
+    if let Some(word) = bits.get_mut(usize::from(slot / 64)) {
+        let bit = 1 << (slot % 64);
+        *word = if value { *word | bit } else { *word & !bit };
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -154,8 +201,19 @@ enum Verdict {
     Confirmed,
     Kept,
     Contradicted,
+    Disputed,
     Stale,
+    Removed,
     Unserved,
+}
+
+/// What a view says of one slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    Nobody,
+    /// A node that cannot be reached.
+    Unreachable,
+    Of(NodeIndex),
 }
 
 /// A snapshot whose nodes have their indices, and the time when it was asked for.
@@ -164,6 +222,19 @@ pub struct View<'a> {
     ranges: &'a [SlotRange],
     nodes: &'a [Option<NodeIndex>],
     sent_at_ns: u64,
+    doubt: Option<Doubt>,
+    confirmed: bool,
+}
+
+/// Why a view is only one node's word.
+#[derive(Debug, Clone, Copy)]
+pub struct Doubt {
+    /// Whose view it is. What this node said itself it may take back.
+    pub source: NodeIndex,
+    /// A MOVED of another node that is younger than this is not overridden.
+    pub fresh_ns: u64,
+    /// When the view before was asked for, if another node gave it a moment ago: that is not overridden either.
+    pub rival_ns: Option<u64>,
 }
 
 impl<'a> View<'a> {
@@ -171,17 +242,32 @@ impl<'a> View<'a> {
     /// [`NodeTable::resolve_all`](super::NodeTable::resolve_all) answers them (the slots of a node without index
     /// are as good as unserved), and from the time when the question was *sent*.
     pub fn new(snapshot: &'a Snapshot, nodes: &'a [Option<NodeIndex>], sent_at_ns: u64) -> Self {
-        View { ranges: &snapshot.ranges, nodes, sent_at_ns }
+        View { ranges: &snapshot.ranges, nodes, sent_at_ns, doubt: None, confirmed: false }
     }
 
-    /// Every slot with the owner that the view names.
-    fn owners(&self) -> impl Iterator<Item = (u16, Option<NodeIndex>)> + use<'a> {
+    /// One node's word, which is not enough against what others have just said.
+    pub fn doubted(self, doubt: Doubt) -> Self {
+        View { doubt: Some(doubt), ..self }
+    }
+
+    /// The word of several nodes: where it names no owner, there is none.
+    pub fn confirmed(self) -> Self {
+        View { confirmed: true, ..self }
+    }
+
+    /// Every slot with what the view says of it.
+    fn claims(&self) -> impl Iterator<Item = (u16, Claim)> + use<'a> {
         let nodes = self.nodes;
         let mut ranges = self.ranges.iter().peekable();
         (0..SLOT_COUNT).map(move |slot| {
             while ranges.next_if(|range| range.end < slot).is_some() {}
-            let range = ranges.peek().filter(|range| range.start <= slot);
-            (slot, range.and_then(|range| nodes.get(range.primary).copied().flatten()))
+            let claim = match ranges.peek().filter(|range| range.start <= slot) {
+                None => Claim::Nobody,
+                Some(range) => {
+                    nodes.get(range.primary).copied().flatten().map_or(Claim::Unreachable, Claim::Of)
+                }
+            };
+            (slot, claim)
         })
     }
 }
@@ -194,7 +280,7 @@ pub struct SlotChange {
     /// Its owner so far.
     pub from: Option<NodeIndex>,
     /// Its owner now.
-    pub to: NodeIndex,
+    pub to: Option<NodeIndex>,
 }
 
 /// What became of the slots in a merge. Together the numbers are 16384.
@@ -208,20 +294,32 @@ pub struct MergeSummary {
     pub kept: u32,
     /// Known since the question was sent, and the view names another owner: a reason to ask again.
     pub contradicted: u32,
-    /// Keep an owner that the view does not name: a reason to ask another node.
+    /// Known from a fresh MOVED or another node's fresh view, and the view names another owner: a reason to hear
+    /// several nodes.
+    pub disputed: u32,
+    /// The first of those.
+    pub dispute: Option<SlotChange>,
+    /// Keep an owner although the view names none: a reason to ask another node.
     pub stale: u32,
+    /// Lost their owner.
+    pub removed: u32,
     /// Have no owner, before and after.
     pub unserved: u32,
 }
 
 impl MergeSummary {
-    fn count(&mut self, verdict: Verdict) {
+    fn count(&mut self, verdict: Verdict, change: SlotChange) {
+        if verdict == Verdict::Disputed && self.dispute.is_none() {
+            self.dispute = Some(change);
+        }
         let count = match verdict {
             Verdict::Changed => &mut self.changed,
             Verdict::Confirmed => &mut self.confirmed,
             Verdict::Kept => &mut self.kept,
             Verdict::Contradicted => &mut self.contradicted,
+            Verdict::Disputed => &mut self.disputed,
             Verdict::Stale => &mut self.stale,
+            Verdict::Removed => &mut self.removed,
             Verdict::Unserved => &mut self.unserved,
         };
         *count = count.saturating_add(1);
@@ -233,11 +331,12 @@ impl MergeSummary {
 /// Writes nothing down: that is [`SlotKnowledge::adopt`]'s, which decides the same.
 pub fn merge(known: &SlotKnowledge, view: &View<'_>, changes: &mut Vec<SlotChange>) -> MergeSummary {
     let mut summary = MergeSummary::default();
-    for (slot, named) in view.owners() {
-        let verdict = known.judge(slot, named, view.sent_at_ns);
-        summary.count(verdict);
-        if let (Verdict::Changed, Some(to)) = (verdict, named) {
-            changes.push(SlotChange { slot, from: known.owner(slot), to });
+    for (slot, claim) in view.claims() {
+        let verdict = known.judge(slot, claim, view);
+        let change = known.change(slot, claim);
+        summary.count(verdict, change);
+        if matches!(verdict, Verdict::Changed | Verdict::Removed) {
+            changes.push(change);
         }
     }
     summary

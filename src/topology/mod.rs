@@ -40,11 +40,13 @@ mod parse_slots;
 mod samples;
 mod slot_table;
 mod snapshot;
+mod testimony;
 
 pub use identity::{NODE_TABLE_MAX, Node, NodeTable};
-pub use merge::{MergeSummary, SlotChange, SlotKnowledge, View, merge};
+pub use merge::{Doubt, MergeSummary, SlotChange, SlotKnowledge, View, merge};
 pub use parse_nodes::parse_nodes;
 pub use parse_shards::parse_shards;
 pub use parse_slots::parse_slots;
 pub use slot_table::{NodeIndex, SlotTable};
 pub use snapshot::{NODES_MAX, Role, SlotRange, Snapshot, SnapshotError, SnapshotNode, VIEW_BYTES_MAX};
+pub use testimony::{Testimony, join, state_ok, trusted};

@@ -65,13 +65,16 @@ fn sets_every_parameter() {
     let c = config(
         "redis://h:1/0?timeout_ms=1&connect_timeout_ms=2&handshake_timeout_ms=3&node_silent_ms=4\
          &reconnect_min_ms=5&reconnect_max_ms=6&refresh_interval_ms=0&refresh_min_interval_ms=7\
-         &tryagain_wait_ms=8&require_full_coverage=true&hops_max=9&spin_us=10&transport=auto&protocol=2\
-         &client_name=load%2Der&retry_unknown=never&fanout=sequential&flush_policy=each_command",
+         &tryagain_wait_ms=8&require_full_coverage=true&fail_fast_uncovered=true&hops_max=9&spin_us=10\
+         &transport=auto&protocol=2&client_name=load%2Der&retry_unknown=never&fanout=sequential&flush_policy=each_command\
+         &fenced_reconnect=true&sentinel_replies=0&sentinel_ms=11&high_integrity=yes",
     );
+    assert!(c.fenced_reconnect && c.high_integrity);
+    assert_eq!((c.sentinel_replies, c.sentinel_ms), (0, 11));
     assert_eq!((c.command_timeout_ms, c.connect_timeout_ms, c.handshake_timeout_ms), (1, 2, 3));
     assert_eq!((c.node_silent_ms, c.reconnect_min_ms, c.reconnect_max_ms), (4, 5, 6));
     assert_eq!((c.refresh_interval_ms, c.refresh_min_interval_ms, c.tryagain_wait_ms), (0, 7, 8));
-    assert!(c.require_full_coverage);
+    assert!(c.require_full_coverage && c.fail_fast_uncovered);
     assert_eq!((c.hops_max, c.spin_us, c.transport), (9, 10, Transport::Auto));
     assert_eq!(c.protocol, Protocol::Resp2);
     assert_eq!(c.client_name.as_deref(), Some("load-er"));
@@ -106,6 +109,7 @@ fn refuses_values_that_make_no_sense() {
         ("timeout_ms=99999999999999999999999", "milliseconds"),
         ("refresh_interval_ms=99999999999", "milliseconds"),
         ("require_full_coverage=maybe", "true or false"),
+        ("fail_fast_uncovered=maybe", "true or false"),
         ("hops_max=256", "0 to 255"),
         ("spin_us=1000001", "up to a second"),
         ("protocol=4", "2 or 3"),
@@ -113,6 +117,10 @@ fn refuses_values_that_make_no_sense() {
         ("client_name=a%20b", "CLIENT SETNAME"),
         ("client_name=a%2", "CLIENT SETNAME"),
         ("fanout=all", "parallel or sequential"),
+        ("fenced_reconnect=perhaps", "true or false"),
+        ("high_integrity=", "true or false"),
+        ("sentinel_replies=-1", "a whole number of replies"),
+        ("sentinel_ms=99999999999", "milliseconds"),
         ("retry_unknown=sometimes", "never, readonly, idempotent or always"),
         ("flush_policy=never", "each_turn"),
         ("timeout_ms=1&timeout_ms=2", "two different values"),

@@ -1,8 +1,14 @@
 //! The engine against scripted servers, under a clock that the test moves. The tests read as transcripts: what was written to which node,
 //! what it answers, what the caller gets.
 
+mod arbitration;
 mod cuts;
 mod deadlines;
+#[cfg(feature = "testkit")]
+mod dials;
+mod doubt;
+#[cfg(feature = "testkit")]
+mod fenced;
 mod fences;
 mod loss;
 mod model;
@@ -11,12 +17,15 @@ mod queues;
 mod random;
 mod redirects;
 mod refreshing;
+mod sentinels;
 mod sim;
+mod tombstones;
 mod topology;
+mod views;
 mod waiting;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
@@ -61,6 +70,9 @@ pub(super) fn config() -> Config {
     config.jitter_seed = 1;
     // Background refreshes would stand between the lines of every transcript.
     config.refresh_interval_ms = 0;
+    // So would checks.
+    config.sentinel_replies = 0;
+    config.sentinel_ms = 0;
     config
 }
 
@@ -355,6 +367,19 @@ pub(super) fn slots_reply(ranges: &[(u16, u16, u16)]) -> String {
         reply += &format!("*3\r\n:{start}\r\n:{end}\r\n*3\r\n$1\r\nh\r\n:{port}\r\n$40\r\n{port:040}\r\n");
     }
     reply
+}
+
+/// The reply to CLUSTER NODES: as `slots_reply`, with the config epoch of each node.
+pub(super) fn nodes_reply(ranges: &[(u16, u16, u16)], epoch: impl Fn(u16) -> u64) -> String {
+    let mut text = String::new();
+    for port in ranges.iter().map(|range| range.2).collect::<BTreeSet<_>>() {
+        text += &format!("{port:040} h:{port}@1 master - 0 0 {} connected", epoch(port));
+        for (start, end, _) in ranges.iter().filter(|range| range.2 == port) {
+            text += &format!(" {start}-{end}");
+        }
+        text += "\n";
+    }
+    format!("={}\r\ntxt:{text}\r\n", text.len() + 4)
 }
 
 pub(super) fn not_executed(kind: &str) -> String {

@@ -49,6 +49,8 @@ pub(super) struct Socket {
 
 pub(super) struct Cluster {
     pub(super) slots: Vec<Slot>,
+    /// Config epochs; whoever takes a slot over gets the highest.
+    epochs: [u64; 3],
     /// Nodes that refuse connections.
     pub(super) down: [bool; 3],
     /// What a node answers to every command with keys.
@@ -102,7 +104,12 @@ impl Cluster {
             let keys = (0..2).map(key).collect();
             Slot { number, authority: Some(port), heir: port, importing: None, beliefs: [port; 3], keys }
         };
-        Cluster { slots: PORTS.into_iter().map(slot).collect(), down: [false; 3], moods: [None; 3] }
+        Cluster {
+            slots: PORTS.into_iter().map(slot).collect(),
+            epochs: [1, 2, 3],
+            down: [false; 3],
+            moods: [None; 3],
+        }
     }
 
     pub(super) fn is_down(&self, port: u16) -> bool {
@@ -120,10 +127,15 @@ impl Cluster {
             ["CLIENT", ..] => "+OK\r\n".to_owned(),
             ["CLUSTER", "MYID"] => format!("$40\r\n{:040}\r\n", socket.port),
             ["CLUSTER", "SLOTS"] => super::slots_reply(&self.view_of(socket.port)),
+            ["CLUSTER", "INFO"] => bulk("cluster_state:ok\r\n".to_owned()),
+            ["CLUSTER", "NODES"] => {
+                super::nodes_reply(&self.view_of(socket.port), |port| self.epochs[place(port)])
+            }
             ["ASKING"] => {
                 socket.asking = true;
                 "+OK\r\n".to_owned()
             }
+            ["ECHO", text] => bulk(text.to_owned()),
             ["PING", number] => bulk(format!("{number}:0:")),
             _ => {
                 let keys = if words[0] == "EXISTS" { &words[1..] } else { &words[1..2] };
@@ -190,6 +202,7 @@ impl Cluster {
 
     /// One step of a migration, a hand-over, or the spreading of news.
     pub(super) fn evolve(&mut self, rng: &mut Rng) {
+        let highest = self.epochs.iter().max().map_or(1, |epoch| epoch + 1);
         let slot = &mut self.slots[rng.below(3) as usize];
         let other = PORTS[rng.below(3) as usize];
         let key = rng.below(2) as usize;
@@ -197,6 +210,7 @@ impl Cluster {
             // The heir hears that the slot is its own.
             slot.authority = Some(slot.heir);
             slot.beliefs[place(slot.heir)] = slot.heir;
+            self.epochs[place(slot.heir)] = highest;
             return;
         };
         match (rng.below(7), slot.importing) {

@@ -128,7 +128,10 @@ impl Sim {
                 let home = *homes.entry(entry.slot).or_insert(row);
                 assert_eq!(home, row, "commands of slot {} are on two connections", entry.slot);
             }
-            for entry in link.in_flight.iter() {
+            let tombstones = link.in_flight.iter().filter(|entry| entry.has(InFlight::GIVEN_UP)).count();
+            assert_eq!(tombstones, link.tombstones as usize, "given-up commands are counted");
+            in_flight += link.guard.held_count() as u64;
+            for entry in link.in_flight.iter().chain(link.guard.held()) {
                 *referenced.entry(entry.batch).or_default() += 1;
             }
         }

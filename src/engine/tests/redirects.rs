@@ -195,6 +195,10 @@ fn s63_s66_clusterdown_loading_and_readonly_wait_and_succeed() {
         let mut again = Vec::new();
         for _ in 0..200 {
             s.tick(10);
+            if s.dials.contains(&A) {
+                // After READONLY the name is resolved afresh.
+                s.accept(A);
+            }
             let written = s.written(A);
             if written == wire(&["CLUSTER", "SLOTS"]) {
                 s.reply(A, slots_reply(&[(0, 5460, A), (5461, 10922, B), (10923, 16383, C)]));

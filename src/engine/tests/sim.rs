@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::model::{Cluster, PORTS, Socket};
 use super::{Cmd, config};
 use crate::command::{Arg, Keys, Merge, Request, Route, cmd};
-use crate::config::{Config, Endpoint, Order};
+use crate::config::{Config, Endpoint, Order, RetryUnknown};
 use crate::engine::rng::Rng;
 use crate::engine::{Action, BatchId, ConnId, Engine, Timestamp, Token};
 use crate::error::{Error, Outcome};
@@ -97,6 +97,13 @@ fn settings(rng: &mut Rng) -> Config {
     // Patient callers show commands that only a deadline would free.
     config.command_timeout_ms = if rng.below(3) == 0 { 60_000 } else { 100 + rng.below(3_000) };
     config.tryagain_wait_ms = rng.below(2_000);
+    config.sentinel_replies = [0, 1, 5, 65_536][rng.below(4) as usize];
+    config.sentinel_ms = [0, 300, 5_000][rng.below(3) as usize];
+    config.high_integrity = rng.below(4) == 0;
+    config.retry_unknown = [RetryUnknown::ReadOnly, RetryUnknown::Never][rng.below(2) as usize];
+    if rng.below(4) == 0 {
+        config.limits.tombstones_per_node_max = 1 + rng.below(20) as usize;
+    }
     if rng.below(4) == 0 {
         config.order = Order::PerSlot;
     }

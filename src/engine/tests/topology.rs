@@ -42,7 +42,9 @@ fn s86_a_thousand_redirects_ask_for_the_topology_once_or_twice() {
         for port in [A, B] {
             if !s.written(port).is_empty() {
                 asked += 1;
-                s.reply(port, slots_reply(&[(0, 5460, A), (5461, 16383, B)]));
+                let mut view = vec![(0, slot - 1, A), (slot, slot, B), (slot + 1, 5460, A)];
+                view.extend(&THIRDS[1..]);
+                s.reply(port, slots_reply(&view));
             }
         }
         s.tick(1);

@@ -34,6 +34,13 @@ fn adopt(known: &mut SlotKnowledge, ranges: &[(u16, u16, usize)], sent_at_ns: u6
     known.adopt(&View::new(&snapshot(ranges), SAME, sent_at_ns))
 }
 
+/// Whose word the doubted views are.
+const SOURCE: NodeIndex = 8;
+
+fn doubt(fresh_ns: u64, rival_ns: Option<u64>) -> Doubt {
+    Doubt { source: SOURCE, fresh_ns, rival_ns }
+}
+
 fn after_first_view(sent_at_ns: u64) -> SlotKnowledge {
     let mut known = SlotKnowledge::new();
     adopt(&mut known, &[(0, 8191, 0), (8192, 16383, 1)], sent_at_ns);
@@ -46,7 +53,7 @@ fn the_first_view_is_taken_whole_even_at_time_zero() {
     let view = snapshot(&[(0, 0, 2), (8192, 16383, 1)]);
     let found = changes(&known, &view, 0);
     assert_eq!(found.len(), 8193);
-    assert_eq!(found[0], SlotChange { slot: 0, from: None, to: 2 });
+    assert_eq!(found[0], SlotChange { slot: 0, from: None, to: Some(2) });
     let summary = known.adopt(&View::new(&view, SAME, 0));
     assert_eq!((summary.changed, summary.unserved), (8193, 8191));
     assert_eq!((known.owner(0), known.owner(1), known.owner(16383)), (Some(2), None, Some(1)));
@@ -57,13 +64,13 @@ fn the_first_view_is_taken_whole_even_at_time_zero() {
 fn a_later_view_overrides_what_was_known_when_it_was_asked_for() {
     let known = after_first_view(10);
     let found = changes(&known, &snapshot(&[(0, 8190, 0), (8191, 16383, 1)]), 11);
-    assert_eq!(found, [SlotChange { slot: 8191, from: Some(0), to: 1 }]);
+    assert_eq!(found, [SlotChange { slot: 8191, from: Some(0), to: Some(1) }]);
 }
 
 #[test]
 fn a_moved_after_the_question_was_sent_stays() {
     let mut known = after_first_view(10);
-    assert!(known.learn(5, 2, 30));
+    assert!(known.learn(5, 2, 7, 30));
     for (sent_at_ns, overridden) in [(29, false), (30, false), (31, true)] {
         let found = changes(&known, &snapshot(&[(0, 8191, 0), (8192, 16383, 1)]), sent_at_ns);
         assert_eq!(found.len(), usize::from(overridden), "sent at {sent_at_ns}");
@@ -102,7 +109,7 @@ fn an_answer_that_was_overtaken_by_a_later_one_changes_nothing() {
 #[test]
 fn a_view_with_fewer_slots_takes_none_away_but_raises_doubt() {
     let mut known = after_first_view(10);
-    known.learn(9000, 1, 30);
+    known.learn(9000, 1, 7, 30);
     let summary = adopt(&mut known, &[(0, 99, 3)], 20);
     assert_eq!((summary.changed, summary.stale, summary.kept), (100, 16384 - 100 - 1, 1));
     assert_eq!((known.owner(100), known.owner(16383)), (Some(0), Some(1)));
@@ -117,7 +124,7 @@ fn doubt_ends_with_the_next_word_about_the_slot() {
     let mut known = after_first_view(10);
     adopt(&mut known, &[(0, 0, 0)], 20);
     assert!(known.is_stale(1) && known.is_stale(2));
-    assert!(!known.learn(1, 0, 25), "the owner stays the same");
+    assert!(!known.learn(1, 0, 7, 25), "the owner stays the same");
     adopt(&mut known, &[(2, 2, 0)], 30);
     assert!(!known.is_stale(1) || known.learned_at_ns(1) < Some(30));
     assert!(!known.is_stale(2));
@@ -154,8 +161,8 @@ fn disown_clears_doubt_with_the_owner() {
 #[test]
 fn what_is_no_slot_is_left_alone() {
     let mut known = SlotKnowledge::new();
-    known.learn(16384, 1, 5);
-    known.learn(u16::MAX, 1, 5);
+    known.learn(16384, 1, 7, 5);
+    known.learn(u16::MAX, 1, 7, 5);
     assert_eq!(
         (known.owner(16384), known.is_stale(u16::MAX), known.learned_at_ns(16384)),
         (None, false, None)
@@ -191,7 +198,12 @@ fn whatever_comes_in_whatever_order_the_rules_hold() {
         for _ in 0..25 {
             if random.below(2) == 0 {
                 let at_ns = random.below(100) as u64;
-                known.learn(random.below(16384) as u16, random.below(4) as u16, at_ns);
+                known.learn(
+                    random.below(16384) as u16,
+                    random.below(4) as u16,
+                    7 + random.below(2) as u16,
+                    at_ns,
+                );
                 continue;
             }
             let mut ranges = Vec::new();
@@ -204,34 +216,109 @@ fn whatever_comes_in_whatever_order_the_rules_hold() {
             if ranges.is_empty() {
                 continue;
             }
-            check_one_view(&mut known, &snapshot(&ranges), random.below(100) as u64);
+            let doubt = doubt([0, 30][random.below(2)], None);
+            let snapshot = snapshot(&ranges);
+            let mut view = View::new(&snapshot, SAME, random.below(100) as u64).doubted(doubt);
+            if random.below(3) == 0 {
+                view = view.confirmed();
+            }
+            check_one_view(&mut known, &snapshot, &view);
         }
     }
 }
 
-fn check_one_view(known: &mut SlotKnowledge, snapshot: &Snapshot, sent_at_ns: u64) {
+fn check_one_view(known: &mut SlotKnowledge, snapshot: &Snapshot, view: &View<'_>) {
     let before = known.clone();
-    let view = View::new(snapshot, SAME, sent_at_ns);
     let mut found = Vec::new();
-    let summary = merge(known, &view, &mut found);
-    assert_eq!(known.adopt(&view), summary, "planned and done are the same");
-    let MergeSummary { changed, confirmed, kept, contradicted, stale, unserved } = summary;
-    assert_eq!(changed + confirmed + kept + contradicted + stale + unserved, 16384);
-    assert_eq!(found.len(), changed as usize);
+    let summary = merge(known, view, &mut found);
+    assert_eq!(known.adopt(view), summary, "planned and done are the same");
+    let MergeSummary { changed, confirmed, kept, contradicted, disputed, stale, removed, unserved, .. } =
+        summary;
+    assert_eq!(changed + confirmed + kept + contradicted + disputed + stale + removed + unserved, 16384);
+    assert_eq!(found.len(), (changed + removed) as usize);
+    assert_eq!(summary.dispute.is_some(), disputed > 0);
     assert!(found.is_sorted_by_key(|change| change.slot));
     for slot in 0..SLOT_COUNT {
         let named = snapshot.ranges.iter().find(|range| (range.start..=range.end).contains(&slot));
         let named = named.map(|range| range.primary as u16);
-        let newer = before.learned_at_ns(slot).is_some_and(|at_ns| at_ns >= sent_at_ns);
-        let expected = if newer { before.owner(slot) } else { named.or(before.owner(slot)) };
+        let at_ns = before.learned_at_ns(slot);
+        let newer = at_ns.is_some_and(|at_ns| at_ns >= view.sent_at_ns);
+        let fresh_ns = view.doubt.map_or(0, |doubt| doubt.fresh_ns);
+        let other = ![NOBODY, SOURCE].contains(&before.told_by[usize::from(slot)]);
+        let fresh = other && at_ns.is_some_and(|at_ns| view.sent_at_ns < at_ns + fresh_ns);
+        let expected = match named {
+            _ if newer || (named.is_some() && fresh) => before.owner(slot),
+            None if view.confirmed => None,
+            named => named.or(before.owner(slot)),
+        };
         assert_eq!(known.owner(slot), expected, "slot {slot}");
         let change = found.binary_search_by_key(&slot, |change| change.slot).ok().map(|at| found[at]);
         assert_eq!(change.is_some(), before.owner(slot) != expected, "slot {slot}");
         if let Some(change) = change {
-            assert_eq!((change.from, Some(change.to)), (before.owner(slot), expected));
+            assert_eq!((change.from, change.to), (before.owner(slot), expected));
         }
     }
     let mut again = Vec::new();
-    merge(known, &view, &mut again);
+    merge(known, view, &mut again);
     assert_eq!(again, [], "twice is once");
+}
+
+#[test]
+fn one_nodes_word_does_not_override_a_fresh_redirect() {
+    let owners = snapshot(&[(0, 8191, 0), (8192, 16383, 1)]);
+    for (sent_at_ns, disputed) in [(31, true), (129, true), (130, false)] {
+        let mut known = after_first_view(10);
+        known.learn(5, 2, 7, 30);
+        let view = View::new(&owners, SAME, sent_at_ns).doubted(doubt(100, None));
+        let summary = known.adopt(&view);
+        assert_eq!((summary.disputed == 1, summary.changed == 1), (disputed, !disputed), "{sent_at_ns}");
+        assert_eq!(known.owner(5), Some(if disputed { 2 } else { 0 }));
+        let told = SlotChange { slot: 5, from: Some(2), to: Some(0) };
+        assert_eq!(summary.dispute, Some(told).filter(|_| disputed));
+    }
+}
+
+#[test]
+fn a_node_may_take_back_what_it_said() {
+    let mut known = after_first_view(10);
+    known.learn(5, 2, SOURCE, 30);
+    let owners = snapshot(&[(0, 8191, 0), (8192, 16383, 1)]);
+    assert_eq!(known.adopt(&View::new(&owners, SAME, 31).doubted(doubt(100, None))).changed, 1);
+}
+
+#[test]
+fn a_redirect_that_a_view_confirms_is_a_redirect_no_more() {
+    let mut known = after_first_view(10);
+    known.learn(5, 2, 7, 30);
+    adopt(&mut known, &[(0, 4, 0), (5, 5, 2), (6, 8191, 0), (8192, 16383, 1)], 40);
+    let owners = snapshot(&[(0, 8191, 0), (8192, 16383, 1)]);
+    assert_eq!(known.adopt(&View::new(&owners, SAME, 50).doubted(doubt(100, None))).changed, 1);
+}
+
+#[test]
+fn two_nodes_that_disagree_within_a_moment_are_in_dispute() {
+    let mut known = after_first_view(10);
+    let other = snapshot(&[(0, 8000, 0), (8001, 16383, 1)]);
+    let summary = known.adopt(&View::new(&other, SAME, 20).doubted(doubt(100, Some(10))));
+    assert_eq!((summary.disputed, summary.changed), (191, 0));
+    assert_eq!(known.owner(8001), Some(0));
+    let summary = known.adopt(&View::new(&other, SAME, 30).doubted(doubt(100, Some(20))));
+    assert_eq!(summary.changed, 191, "what stayed in dispute was not confirmed: the next word counts");
+}
+
+#[test]
+fn what_several_nodes_leave_out_is_served_by_nobody() {
+    let mut known = after_first_view(10);
+    let holes = snapshot(&[(0, 8191, 0), (9000, 16383, 1)]);
+    known.learn(8500, 1, 7, 25);
+    let mut found = Vec::new();
+    let view = View::new(&holes, SAME, 20).confirmed();
+    let summary = merge(&known, &view, &mut found);
+    assert_eq!((summary.removed, summary.kept), (807, 1), "but a MOVED that came since stays");
+    assert_eq!(found[0], SlotChange { slot: 8192, from: Some(1), to: None });
+    known.adopt(&view);
+    assert_eq!((known.owner(8192), known.owner(8500), known.is_stale(8192)), (None, Some(1), false));
+    let nowhere = [Some(0), None];
+    let unreachable = View::new(&holes, &nowhere, 30).confirmed();
+    assert_eq!(known.adopt(&unreachable).stale, 16384 - 9000, "a node without address is not nobody");
 }

@@ -133,6 +133,11 @@ impl Replies {
                 let args = command.args;
                 self.answer(node, &Command { name: &name, args }, session, out);
             }
+            (b"ECHO", _) => {
+                out.extend_from_slice(format!("${}\r\n", command.args[0].len()).as_bytes());
+                out.extend_from_slice(command.args[0]);
+                out.extend_from_slice(b"\r\n");
+            }
             (b"PING", b"") => out.extend_from_slice(b"+PONG\r\n"),
             (b"HELLO", version) => {
                 session.resp3 = version == b"3" || (version.is_empty() && session.resp3);

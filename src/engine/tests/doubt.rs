@@ -1,0 +1,168 @@
+//! A connection breaks while replies are owed: what is sent again, by policy, by order, and by the caller's word.
+
+use super::*;
+use crate::config::{Order, RetryUnknown};
+
+const LOST: &str = "ConnectionLost Unknown";
+
+fn with_policy(policy: RetryUnknown) -> Config {
+    Config { retry_unknown: policy, ..config() }
+}
+
+/// Sends these to A, which takes them all and breaks; answers what leaves on the next connection and the results so far.
+fn break_after(config: Config, commands: &[Cmd]) -> (Script, BatchId, Vec<u8>, Vec<String>) {
+    let mut s = Script::start_with(config);
+    let batch = s.batch();
+    for command in commands {
+        s.submit(batch, command);
+    }
+    s.flush(batch);
+    s.written(A);
+    s.reset(A);
+    let results = (0..commands.len() as u32).map(|n| s.result(batch, n)).collect();
+    s.tick(100);
+    let again = if s.dials.contains(&A) {
+        s.accept(A);
+        s.written(A)
+    } else {
+        Vec::new()
+    };
+    (s, batch, again, results)
+}
+
+#[test]
+fn each_policy_sends_again_what_it_says_and_nothing_else() {
+    let keys: Vec<String> = (1..=4).map(|n| key_of(A, n)).collect();
+    let commands = [
+        get(&keys[0]),
+        set(&keys[1], "v"),
+        cmd("INCR").key(&keys[2]),
+        cmd("SET").key(&keys[3]).arg("v").arg("NX"),
+    ];
+    let wire_of = |n: usize| match n {
+        0 => wire(&["GET", &keys[0]]),
+        1 => wire(&["SET", &keys[1], "v"]),
+        2 => wire(&["INCR", &keys[2]]),
+        _ => wire(&["SET", &keys[3], "v", "NX"]),
+    };
+    for (policy, again) in [
+        (RetryUnknown::Never, &[][..]),
+        (RetryUnknown::ReadOnly, &[0]),
+        (RetryUnknown::Idempotent, &[0, 1]),
+        (RetryUnknown::Always, &[0, 1, 2, 3]),
+    ] {
+        let (s, _, written, results) = break_after(with_policy(policy), &commands);
+        assert_eq!(written, again.iter().flat_map(|&n| wire_of(n)).collect::<Vec<u8>>(), "{policy:?}");
+        for (n, result) in results.iter().enumerate() {
+            let expected = if again.contains(&n) { "pending" } else { LOST };
+            assert_eq!(result, expected, "{policy:?} {n}");
+        }
+        assert_eq!(s.engine.stats().total.resent, again.len() as u64);
+    }
+}
+
+#[test]
+fn a_command_s_own_policy_counts_for_more_than_the_client_s() {
+    let keys: Vec<String> = (1..=2).map(|n| key_of(A, n)).collect();
+    let commands = [
+        get(&keys[0]).retry_unknown(RetryUnknown::Never),
+        cmd("INCR").key(&keys[1]).retry_unknown(RetryUnknown::Always),
+    ];
+    let (_, _, written, results) = break_after(config(), &commands);
+    assert_eq!(written, wire(&["INCR", &keys[1]]));
+    assert_eq!(results, [LOST, "pending"]);
+}
+
+#[test]
+fn a_write_is_sent_again_only_together_with_the_later_ones_of_its_key() {
+    let key = key_of(A, 1);
+    let commands = [set(&key, "1"), cmd("INCR").key(&key), set(&key, "3"), get(&key)];
+    let (_, _, written, results) = break_after(with_policy(RetryUnknown::Idempotent), &commands);
+    assert_eq!(
+        written,
+        wires(&[&["SET", &key, "3"], &["GET", &key]]),
+        "the first would undo the increment, which may have run"
+    );
+    assert_eq!(results, [LOST, LOST, "pending", "pending"]);
+    let (_, _, written, _) = break_after(with_policy(RetryUnknown::Always), &commands);
+    let all: [&[&str]; 4] = [&["SET", &key, "1"], &["INCR", &key], &["SET", &key, "3"], &["GET", &key]];
+    assert_eq!(written, wires(&all));
+}
+
+#[test]
+fn keys_of_one_slot_do_not_stand_in_each_other_s_way_unless_the_slot_is_the_order() {
+    let tag = key_of(A, 1);
+    let (first, second) = (format!("{tag}a"), format!("{tag}b"));
+    let commands = [get(&first), set(&second, "v")];
+    let (_, _, written, results) = break_after(config(), &commands);
+    assert_eq!((written, &results[0][..]), (wire(&["GET", &first]), "pending"));
+    let (_, _, written, results) = break_after(Config { order: Order::PerSlot, ..config() }, &commands);
+    assert_eq!((written, &results[0][..]), (Vec::new(), LOST));
+}
+
+#[test]
+fn a_write_whose_reply_had_begun_ran_and_is_not_sent_again() {
+    let mut s = Script::start_with(with_policy(RetryUnknown::Always));
+    let batch = s.send(&cmd("INCR").key(key_of(A, 1)));
+    s.written(A);
+    s.reply(A, ":1");
+    s.reset(A);
+    assert_eq!(s.result(batch, 0), "ConnectionLost ExecutedReplyLost");
+}
+
+#[test]
+fn a_command_that_was_in_doubt_once_stays_in_doubt_where_its_second_attempt_comes_to_nothing() {
+    let key = key_of(A, 1);
+    let incr = cmd("INCR").key(&key);
+    let (mut s, batch, written, _) = break_after(with_policy(RetryUnknown::Always), &[incr]);
+    assert_eq!(written, wire(&["INCR", &key]));
+    s.reply(A, "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+    let error = s.engine.batch(batch).expect("open").reply(0).expect_err("refused").clone();
+    assert_eq!(error.outcome(), Outcome::Unknown, "the first attempt may have run");
+    assert_eq!(error.attempts(), 2);
+
+    let mut s = Script::start_with(with_policy(RetryUnknown::Always));
+    let token = s.stream(&cmd("INCR").key(&key), 7, 1_000);
+    s.engine.flush();
+    s.written(A);
+    s.reset(A);
+    assert!(s.engine.cancel(token));
+    assert_eq!(s.completions(), [(7, "Cancelled Unknown".to_owned())]);
+    let late = s.send(&cmd("INCR").key(&key));
+    s.tick(100);
+    s.accept(A);
+    s.written(A);
+    s.reset(A);
+    for _ in 0..60 {
+        s.tick(100);
+        if s.dials.contains(&A) {
+            s.refuse(A);
+        }
+    }
+    assert!(s.result(late, 0).ends_with("Unknown"), "{}", s.result(late, 0));
+    s.assert_empty();
+}
+
+#[test]
+fn what_is_known_of_earlier_attempts_is_forgotten_with_the_command() {
+    let mut s = Script::start_with(with_policy(RetryUnknown::Always));
+    for _ in 0..20 {
+        let batch = s.send(&cmd("INCR").key(key_of(A, 1)));
+        s.written(A);
+        s.reset(A);
+        while !s.dials.contains(&A) {
+            s.tick(1);
+        }
+        s.accept(A);
+        s.written(A);
+        s.reply(A, ":1\r\n");
+        assert_eq!(s.result(batch, 0), ":1\\r\\n");
+        s.engine.abandon(batch);
+        for port in [A, B, C] {
+            if s.written(port) == wire(&["CLUSTER", "SLOTS"]) {
+                s.reply(port, slots_reply(&THIRDS));
+            }
+        }
+    }
+    assert!(s.engine.resent.len() <= 1, "{:?}", s.engine.resent);
+}

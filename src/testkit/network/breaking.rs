@@ -1,0 +1,79 @@
+//! What a test breaks.
+
+use std::cmp::Reverse;
+
+use crate::engine::{ConnId, Engine, Timestamp};
+use crate::testkit::network::{Ending, Network, Tap, Way};
+
+impl<T: Tap> Network<T> {
+    /// Ends a connection.
+    pub fn end_connection(&mut self, conn: ConnId, ending: Ending, engine: &mut Engine) {
+        let Some(wire) = self.live.get(&conn).copied() else { return };
+        match ending {
+            Ending::Reset => self.tell_closed(wire, "connection reset", engine),
+            Ending::ResetLosing(after) => {
+                self.wires[wire].cut = after;
+                self.tell_closed(wire, "connection reset", engine);
+            }
+            Ending::HalfClosed => self.end(wire, "end of stream"),
+            Ending::Silent => {
+                self.wires[wire].cut = self.now;
+                self.wires[wire].is_ended = true;
+                self.wires[wire].is_silent = true;
+            }
+        }
+    }
+
+    /// Connections to a node are refused, or no longer.
+    pub fn set_refuses(&mut self, node: usize, refuses: bool) {
+        self.path(node).refuses = refuses;
+    }
+
+    /// Connections to a node that are begun from now on are never answered, or are again.
+    pub fn set_black_hole(&mut self, node: usize, is_black_hole: bool) {
+        self.path(node).is_black_hole = is_black_hole;
+    }
+
+    /// What goes this way to or from a node is held up from now on.
+    pub fn clog(&mut self, node: usize, way: Way) {
+        self.clogs.entry((node, way)).or_default();
+    }
+
+    /// What was held up arrives now.
+    pub fn unclog(&mut self, node: usize, way: Way) {
+        for mut held in self.clogs.remove(&(node, way)).unwrap_or_default() {
+            held.at = self.now;
+            self.ahead.push(Reverse(held));
+        }
+    }
+
+    /// The ways that are held up.
+    pub fn clogged(&self) -> Vec<(usize, Way)> {
+        self.clogs.keys().copied().collect()
+    }
+
+    /// Puts bytes of the test's own behind what the server has said to this connection so far.
+    pub fn inject(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some(wire) = self.live.get(&conn).copied().filter(|&wire| !self.wires[wire].is_ended) {
+            self.answer(wire, bytes);
+        }
+    }
+
+    /// Has a connection read bytes of the test's own now, before everything that is on its way.
+    pub fn inject_now(&mut self, conn: ConnId, bytes: &[u8], engine: &mut Engine) {
+        if let Some(wire) = self.live.get(&conn).copied() {
+            self.wires[wire].travelling_down += bytes.len();
+            self.on_delivery(wire, bytes, engine);
+        }
+    }
+
+    /// The bytes a connection's reset at this moment would leave on their way.
+    pub fn travelling_to_server(&self, conn: ConnId) -> usize {
+        self.live.get(&conn).map_or(0, |&wire| self.wires[wire].travelling_up)
+    }
+
+    /// When a segment that is sent now could arrive at the latest.
+    pub fn horizon(&self) -> Timestamp {
+        self.now.after(std::time::Duration::from_micros(self.options.latency_us.1))
+    }
+}

@@ -1,0 +1,239 @@
+//! Reads along on every connection: what the client writes, and what it is told.
+//!
+//! Knows which commands of a connection await their reply, so it sees what the client may not do: write a caller's bytes before the
+//! handshake is verified, put something between ASKING and its command, follow too many redirects, ask two nodes that name each other
+//! without a pause, go back to a node that has said who took its place. It also counts where in a window a refusal falls.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use panpipe::config::FrameLimits;
+use panpipe::engine::{ConnId, Timestamp};
+use panpipe::resp::{FrameKind, Scan, Scanner};
+use panpipe::testkit::Tap;
+
+use panpipe::slot::slot_of;
+
+use crate::coverage::{Coverage, Place};
+use crate::ops::{first_words, number_of};
+
+/// A command on its way or at its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    several_keys: bool,
+    /// A question for the topology, and when it was asked.
+    asks_view: Option<Timestamp>,
+    /// It went where its slot belongs: what a redirect of it says is believed.
+    teaches: bool,
+    /// The number of one of the callers' commands.
+    number: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Line {
+    written: Vec<u8>,
+    heard: Vec<u8>,
+    scanner: Scanner,
+    awaited: VecDeque<Mark>,
+    /// The reply to the handshake's first command has come.
+    is_greeted: bool,
+    is_asking: bool,
+    /// When the first byte of `written` was written.
+    began: Timestamp,
+    /// Replies since nothing was awaited last.
+    answered: u32,
+}
+
+impl Line {
+    fn new() -> Self {
+        Line {
+            written: Vec::new(),
+            heard: Vec::new(),
+            scanner: Scanner::new(FrameLimits::default()),
+            awaited: VecDeque::new(),
+            is_greeted: false,
+            is_asking: false,
+            began: Timestamp::ZERO,
+            answered: 0,
+        }
+    }
+}
+
+/// What the wire has shown of one of the callers' commands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trail {
+    /// When refusals of it reached the client.
+    pub(crate) refused_last: Option<Timestamp>,
+    /// When redirects did.
+    pub(crate) redirects: Vec<Timestamp>,
+    /// How often all of it was written.
+    pub(crate) written: u32,
+    /// Its connection broke after the beginning of a reply that was no error.
+    pub(crate) was_begun: Option<Timestamp>,
+}
+
+/// Who serves a slot, as a MOVED told.
+#[derive(Debug, Clone, Copy)]
+struct Lesson {
+    at: Timestamp,
+    port: u16,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Monitor {
+    pub(crate) now: Timestamp,
+    /// Whether each command follows its own redirects, whatever others have taught since.
+    pub(crate) is_relaxed: bool,
+    /// The ports of the nodes, by index.
+    pub(crate) ports: Vec<u16>,
+    /// What redirects have taught and no later view has made old.
+    lessons: BTreeMap<u16, Lesson>,
+    lines: BTreeMap<ConnId, Line>,
+    trails: Vec<Trail>,
+    /// What the client should not have done.
+    pub(crate) breaches: Vec<String>,
+    pub(crate) coverage: Coverage,
+}
+
+impl Monitor {
+    /// Whether the handshake's first reply has come: from then on replies may be in RESP3.
+    pub(crate) fn is_greeted(&self, conn: ConnId) -> bool {
+        self.lines.get(&conn).is_some_and(|line| line.is_greeted)
+    }
+
+    /// Whether nothing that was written on this connection awaits a reply.
+    pub(crate) fn is_idle(&self, conn: ConnId) -> bool {
+        self.lines.get(&conn).is_some_and(|line| {
+            line.awaited.is_empty() && line.written.is_empty() && line.heard.is_empty() && line.is_greeted
+        })
+    }
+
+    pub(crate) fn trail(&self, number: u32) -> Trail {
+        self.trails.get(number as usize).cloned().unwrap_or_default()
+    }
+}
+
+fn trail_of(trails: &mut Vec<Trail>, number: u32) -> &mut Trail {
+    if trails.len() <= number as usize {
+        trails.resize(number as usize + 1, Trail::default());
+    }
+    &mut trails[number as usize]
+}
+
+impl Tap for Monitor {
+    fn sent(&mut self, conn: ConnId, node: usize, bytes: &[u8]) {
+        let line = self.lines.entry(conn).or_insert_with(Line::new);
+        let mut written = std::mem::take(&mut line.written);
+        if written.is_empty() {
+            line.began = self.now;
+        }
+        written.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some((words, length)) = first_words(&written[start..]) {
+            start += length;
+            let port = self.ports.get(node).copied().unwrap_or_default();
+            let relapse = line.relapse(&words, port, &self.lessons);
+            let breach = line.on_command(&words, self.now).or(relapse.filter(|_| !self.is_relaxed));
+            self.breaches.extend(breach.map(|breach| format!("{conn:?}: {breach}")));
+            line.began = self.now;
+            if let Some(number) = line.awaited.back().and_then(|mark| mark.number) {
+                trail_of(&mut self.trails, number).written += 1;
+            }
+        }
+        written.drain(..start);
+        line.written = written;
+    }
+
+    fn delivered(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Monitor { now, lines, trails, coverage, lessons, .. } = self;
+        let line = lines.entry(conn).or_insert_with(Line::new);
+        line.heard.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Ok(Scan::Complete(frame)) = line.scanner.scan(&line.heard[start..]) {
+            let reply = &line.heard[start..start + frame.len];
+            start += frame.len;
+            if frame.kind == FrameKind::Push {
+                continue;
+            }
+            let place = match line.answered {
+                0 => Place::Head,
+                _ if line.awaited.len() <= 1 => Place::Tail,
+                _ => Place::Middle,
+            };
+            let mark = line.awaited.pop_front();
+            line.answered = if line.awaited.is_empty() { 0 } else { line.answered + 1 };
+            if let (true, Some(mark), [b'-', text @ ..]) = (line.is_greeted, mark, reply)
+                && coverage.refusal(text, place, mark.several_keys)
+                && let Some(number) = mark.number
+            {
+                let trail = trail_of(trails, number);
+                trail.refused_last = Some(*now);
+                if text.starts_with(b"MOVED") || text.starts_with(b"ASK") {
+                    trail.redirects.push(*now);
+                }
+            }
+            line.is_greeted |= !reply.starts_with(b"-");
+            if let Some((slot, port)) = moved(reply).filter(|_| mark.is_some_and(|mark| mark.teaches)) {
+                lessons.insert(slot, Lesson { at: *now, port });
+            }
+            if let Some(asked) = mark.and_then(|mark| mark.asks_view) {
+                lessons.retain(|_, lesson| lesson.at >= asked);
+            }
+        }
+        line.heard.drain(..start);
+    }
+
+    fn ended(&mut self, conn: ConnId) {
+        let Some(line) = self.lines.remove(&conn) else { return };
+        let is_begun = !matches!(line.heard.first(), None | Some(b'-' | b'!' | b'>' | b'|'));
+        if let (true, Some(Mark { number: Some(number), .. })) = (is_begun, line.awaited.front()) {
+            trail_of(&mut self.trails, *number).was_begun = Some(self.now);
+        }
+    }
+}
+
+impl Line {
+    /// The client has written a command to a node although another had been named since, and nothing newer is known.
+    fn relapse(&self, words: &[&[u8]], port: u16, lessons: &BTreeMap<u16, Lesson>) -> Option<String> {
+        let slot = slot_of(words.get(1)?);
+        let lesson = lessons.get(&slot).filter(|_| is_keyed(words[0]) && !self.is_asking)?;
+        (lesson.port != port && lesson.at < self.began).then(|| {
+            let known = lesson.port;
+            format!("a command of slot {slot} was sent to {port}, {known} had been named")
+        })
+    }
+
+    /// The client has written a command. Answers what is wrong with that.
+    fn on_command(&mut self, words: &[&[u8]], now: Timestamp) -> Option<String> {
+        let name = words.first()?.to_ascii_uppercase();
+        let asks_view = name == b"CLUSTER" && words.get(1).is_some_and(|word| *word != b"MYID");
+        self.awaited.push_back(Mark {
+            teaches: is_keyed(&name),
+            asks_view: asks_view.then_some(now),
+            several_keys: matches!(name.as_slice(), b"MSET" | b"EXISTS" | b"MGET"),
+            number: number_of(words),
+        });
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let is_greeting = matches!(name.as_str(), "HELLO" | "AUTH" | "CLIENT" | "READONLY")
+            || (name == "CLUSTER" && words.get(1) == Some(&b"MYID".as_slice()));
+        let was_asking = std::mem::replace(&mut self.is_asking, name == "ASKING");
+        if !is_greeting && !self.is_greeted {
+            return Some(format!("{name} was written before the handshake was verified"));
+        }
+        let is_callers = !is_greeting && name != "ASKING" && name != "CLUSTER";
+        (was_asking && !is_callers).then(|| format!("{name} stands behind ASKING"))
+    }
+}
+
+/// The slot and the port of a MOVED.
+fn moved(reply: &[u8]) -> Option<(u16, u16)> {
+    let text = std::str::from_utf8(reply.strip_prefix(b"-MOVED ")?).ok()?.trim_end();
+    let (slot, address) = text.split_once(' ')?;
+    Some((slot.parse().ok()?, address.rsplit(':').next()?.parse().ok()?))
+}
+
+/// Of those that go where their slot belongs, not where a caller says.
+fn is_keyed(name: &[u8]) -> bool {
+    [b"RPUSH".as_slice(), b"APPEND", b"SET", b"MSET", b"LRANGE", b"GETRANGE", b"EXISTS", b"UNHEARD"]
+        .contains(&name)
+}

@@ -1,0 +1,208 @@
+//! Holds what the callers were told against what the nodes have run.
+//!
+//! The model's journal is the truth: every command that ran, with its reply, in the order of execution. A write that a failover threw away
+//! stands in it as well: it did run. So nothing here depends on what a cluster has lost.
+
+use std::collections::BTreeMap;
+
+use panpipe::Outcome;
+use panpipe::config::{Order, Overtaken};
+use panpipe::testkit::Execution;
+use smallvec::SmallVec;
+
+use crate::ops::{Fate, Key, Kind, Op, number_of};
+use crate::world::{Problem, World};
+
+/// Where in the journal a command ran.
+type Runs = SmallVec<[usize; 2]>;
+
+pub(crate) struct Judge<'a> {
+    world: &'a World,
+    journal: &'a [Execution],
+    runs: Vec<Runs>,
+    found: Vec<Problem>,
+}
+
+impl World {
+    /// Every result is true, and the order is that of submission.
+    pub(crate) fn judge(&mut self) {
+        let found = Judge::new(self).found();
+        for problem in found {
+            self.problem(problem.check, problem.text);
+        }
+    }
+}
+
+impl<'a> Judge<'a> {
+    fn new(world: &'a World) -> Self {
+        let journal = world.net.cluster().executions();
+        let mut runs: Vec<Runs> = vec![Runs::new(); world.ops.len()];
+        for (at, execution) in journal.iter().enumerate() {
+            let of = number_of(&execution.words).and_then(|number| runs.get_mut(number as usize));
+            if let Some(runs) = of {
+                runs.push(at);
+            }
+        }
+        Judge { world, journal, runs, found: Vec::new() }
+    }
+
+    fn found(mut self) -> Vec<Problem> {
+        for op in &self.world.ops {
+            if op.kind.is_recognised() {
+                self.check_outcome(op);
+            }
+            self.check_pending(op);
+        }
+        let config = self.world.engine.config();
+        if config.order != Order::Relaxed && config.overtaken == Overtaken::Fail {
+            self.check_writes();
+            self.check_reads();
+        }
+        self.found
+    }
+
+    fn say(&mut self, check: &'static str, op: &Op, text: impl AsRef<str>) {
+        let runs: Vec<String> = self.runs[op.number as usize]
+            .iter()
+            .map(|&at| {
+                let run = &self.journal[at];
+                format!("[{at}] node {} {}", run.node, run.reply.escape_ascii())
+            })
+            .collect();
+        let text = format!(
+            "{} ({:?} {:?}) {}; told {:?}, ran {runs:.300?}",
+            op.number,
+            op.kind,
+            op.keys,
+            text.as_ref(),
+            op.fate
+        );
+        self.found.push(Problem { check, text: text.chars().take(1_000).collect() });
+    }
+
+    fn check_pending(&mut self, op: &Op) {
+        if op.fate == Fate::Pending {
+            self.say("stall", op, "has no result");
+        }
+    }
+
+    /// How often it may have run at most.
+    fn most(&self, op: &Op) -> usize {
+        let parts = if op.kind.is_split() { self.parts(op) } else { 1 };
+        if op.kind.may_repeat(self.world.engine.config().retry_unknown) { usize::MAX } else { parts }
+    }
+
+    fn parts(&self, op: &Op) -> usize {
+        match op.kind {
+            Kind::EveryEcho => usize::MAX,
+            _ if op.keys.len() == 2 && op.keys[0].slot != op.keys[1].slot => 2,
+            _ => 1,
+        }
+    }
+
+    fn check_outcome(&mut self, op: &Op) {
+        let ran = self.runs[op.number as usize].len();
+        let parts = if op.kind == Kind::EveryEcho { 1 } else { self.parts(op) };
+        if ran > self.most(op) {
+            return self.say("repetition", op, format!("ran {ran} times"));
+        }
+        match &op.fate {
+            Fate::Done(_) if ran < parts => self.say("invention", op, "has a result and did not run"),
+            Fate::Done(frame) => self.check_reply(op, frame),
+            Fate::Failed { outcome: Outcome::NotExecuted, .. } if ran > 0 && self.is_strict(op) => {
+                self.say("outcome", op, "is reported as not executed and ran");
+            }
+            Fate::Failed { outcome: Outcome::Executed | Outcome::ExecutedReplyLost, .. } if ran < parts => {
+                self.say("outcome", op, "is reported as executed and did not run");
+            }
+            Fate::Failed { .. } | Fate::Abandoned | Fate::Pending => {}
+        }
+    }
+
+    /// Whether an earlier attempt counts. Of a read that is sent again only the last does: that an earlier one ran changed nothing.
+    fn is_strict(&self, op: &Op) -> bool {
+        op.kind.is_write() || !op.kind.may_repeat(self.world.engine.config().retry_unknown)
+    }
+
+    /// The reply is that of one of its own executions.
+    fn check_reply(&mut self, op: &Op, frame: &[u8]) {
+        let own = self.runs[op.number as usize].iter().any(|&at| self.journal[at].reply == frame);
+        if !own {
+            self.say("attribution", op, "has a reply that none of its executions gave");
+        }
+    }
+
+    /// Executed writes of one key ran in the order of submission.
+    fn check_writes(&mut self) {
+        let mut last: BTreeMap<Key, u32> = BTreeMap::new();
+        let mut late = Vec::new();
+        for execution in self.journal.iter().filter(|execution| execution.is_write) {
+            let Some(op) = self.op_of(execution).filter(|op| self.counts(op)) else { continue };
+            let per_slot = self.world.engine.config().order == Order::PerSlot;
+            for key in op.keys.iter().filter(|key| is_about(execution, **key, self.world)) {
+                let key = if per_slot { Key { place: 0, ..*key } } else { *key };
+                let before = last.entry(key).or_insert(op.number);
+                if *before > op.number {
+                    late.push((op.number, *before));
+                }
+                *before = op.number.max(*before);
+            }
+        }
+        for (number, before) in late {
+            let op = &self.world.ops[number as usize];
+            self.say("order", op, format!("ran after {before}, which was submitted later"));
+        }
+    }
+
+    fn op_of(&self, execution: &Execution) -> Option<&'a Op> {
+        number_of(&execution.words).and_then(|number| self.world.ops.get(number as usize))
+    }
+
+    /// Whether its place in the order is promised, and known.
+    fn counts(&self, op: &Op) -> bool {
+        op.kind.is_ordered() && op.fate.has_run() && self.runs[op.number as usize].len() <= self.parts(op)
+    }
+
+    /// A read ran after the writes of its keys that were submitted before it, and before those that came later.
+    fn check_reads(&mut self) {
+        let reads = |op: &&Op| {
+            matches!(op.kind, Kind::ListRead | Kind::TextRead | Kind::MultiRead) && op.fate.has_run()
+        };
+        for op in self.world.ops.iter().filter(reads) {
+            let Fate::Done(frame) = &op.fate else { continue };
+            let mut why = None;
+            let fits = self.runs[op.number as usize].iter().any(|&at| {
+                let misplaced = self.journal[at].reply == *frame && {
+                    why = self.misplaced(op, at);
+                    why.is_some()
+                };
+                self.journal[at].reply == *frame && !misplaced
+            });
+            if let (false, Some((other, is_late))) = (fits, why) {
+                let text = if is_late { "ran before the earlier" } else { "ran after the later" };
+                self.say("order", op, format!("{text} write {other}"));
+            }
+        }
+    }
+
+    /// A write of one of its keys on the wrong side of this place.
+    fn misplaced(&self, read: &Op, at: usize) -> Option<(u32, bool)> {
+        let shares = |op: &Op| op.keys.iter().any(|key| read.keys.contains(key));
+        self.world.ops.iter().filter(|op| op.kind.is_write() && shares(op) && self.counts(op)).find_map(
+            |write| {
+                let ran = self.runs[write.number as usize].iter().find(|&&ran| {
+                    let keys = &read.keys;
+                    keys.iter().any(|key| is_about(&self.journal[ran], *key, self.world))
+                })?;
+                let is_wrong = (*ran < at) != (write.number < read.number);
+                is_wrong.then_some((write.number, write.number < read.number))
+            },
+        )
+    }
+}
+
+/// Whether an execution touched this key: parts of split commands touch one of theirs.
+fn is_about(execution: &Execution, key: Key, world: &World) -> bool {
+    let name = key.name(&world.tags);
+    execution.words.iter().skip(1).any(|word| word == name.as_bytes())
+}

@@ -1,0 +1,121 @@
+//! Many seeds on all cores, and what they add up to.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::coverage::Coverage;
+use crate::options::Settings;
+use crate::run::{Outline, run};
+use crate::storm::Fault;
+use crate::world::Problem;
+
+thread_local! {
+    /// What the last panic of this thread said.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// A seed that went wrong.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// What went wrong first.
+    pub problem: Problem,
+}
+
+/// What many runs add up to.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Runs.
+    pub seeds: u64,
+    /// Commands submitted.
+    pub commands: u64,
+    /// Milliseconds of virtual time.
+    pub virtual_ms: u64,
+    /// Seeds that went wrong, in ascending order.
+    pub failures: Vec<Failure>,
+    coverage: Coverage,
+}
+
+/// Keeps panics silent, and what they say at hand. Once per process.
+pub fn catch_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        PANIC.with_borrow_mut(|text| *text = info.to_string().replace('\n', " "));
+    }));
+}
+
+/// One seed; a panic is a problem.
+pub fn one(seed: u64, settings: Settings) -> (Vec<Problem>, u64) {
+    let outline = outline(seed, settings);
+    (outline.problems, outline.history)
+}
+
+fn outline(seed: u64, settings: Settings) -> Outline {
+    catch_unwind(AssertUnwindSafe(|| run(seed, settings))).unwrap_or_else(|_| {
+        let text = PANIC.with_borrow(String::clone);
+        Outline {
+            problems: vec![Problem { check: "panic", text }],
+            commands: 0,
+            virtual_ms: 0,
+            history: 0,
+            coverage: Coverage::default(),
+        }
+    })
+}
+
+/// Runs seeds `first..first + count` on all cores.
+pub fn many(first: u64, count: u64, settings: Settings, failures_max: usize, progress: bool) -> Summary {
+    let next = AtomicU64::new(first);
+    let stop = AtomicBool::new(false);
+    let total = Mutex::new(Summary::default());
+    let began = Instant::now();
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count || stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let outline = outline(seed, settings);
+            let Ok(mut total) = total.lock() else { return };
+            total.take(seed, outline);
+            if total.failures.len() >= failures_max {
+                stop.store(true, Ordering::Relaxed);
+            }
+            if progress && total.seeds.is_multiple_of((count / 20).max(1)) {
+                let seconds = began.elapsed().as_secs();
+                eprintln!("{} of {count} seeds, {} failed, {seconds} s", total.seeds, total.failures.len());
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let mut total = total.into_inner().unwrap_or_default();
+    total.failures.sort_by_key(|failure| failure.seed);
+    total
+}
+
+impl Summary {
+    fn take(&mut self, seed: u64, outline: Outline) {
+        self.seeds += 1;
+        self.commands += outline.commands;
+        self.virtual_ms += outline.virtual_ms;
+        self.coverage.add(&outline.coverage);
+        if let Some(problem) = outline.problems.into_iter().next() {
+            self.failures.push(Failure { seed, problem });
+        }
+    }
+
+    /// Faults by kind.
+    pub fn faults(&self) -> Vec<(&'static str, u64)> {
+        let count = |fault: &Fault| self.coverage.faults.get(*fault as usize).copied().unwrap_or(0);
+        Fault::ALL.iter().map(|fault| (fault.name(), count(fault))).collect()
+    }
+
+    /// Cells of coverage, by name.
+    pub fn cells(&self) -> Vec<(String, u64)> {
+        self.coverage.cells()
+    }
+}

@@ -1,0 +1,101 @@
+//! What the wire has shown of each command, held against how it ended.
+//!
+//! These are promises about the way, not about the result: a bound on redirects, pauses between nodes that name each other, no more doubt
+//! than there has to be, no command given up that could have kept its place.
+
+use panpipe::Outcome;
+use panpipe::config::Order;
+
+use crate::monitor::Trail;
+use crate::ops::{Fate, Op, Why};
+use crate::options::Theme;
+use crate::world::World;
+
+/// So many redirects of one command in a row take at least so long, however fast the network is.
+const PING_PONG: usize = 12;
+const PING_PONG_US: u128 = 8_000;
+
+impl World {
+    /// Holds every command's trail against its fate.
+    pub(crate) fn judge_trails(&mut self) {
+        for number in 0..self.ops.len() {
+            let trail = self.net.tap().trail(number as u32);
+            let op = &self.ops[number];
+            if let Some((check, text)) = self.flaw(op, &trail) {
+                let text = format!("{number} ({:?} {:?}) {text}; told {:?}", op.kind, op.keys, op.fate);
+                self.problem(check, text.chars().take(600).collect());
+            }
+        }
+    }
+
+    fn flaw(&self, op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
+        self.too_many_hops(op, trail)
+            .or_else(|| hurried(op, trail))
+            .or_else(|| self.needless_doubt(op, trail))
+            .or_else(|| needless_failure(op))
+            .or_else(|| self.needlessly_overtaken(op, trail))
+    }
+
+    fn too_many_hops(&self, op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
+        let parts = if op.kind.is_split() { 2 } else { 1 };
+        let most = (usize::from(self.engine.config().hops_max) + 1) * parts;
+        let hops = trail.redirects.len();
+        (hops > most).then(|| ("hops", format!("was redirected {hops} times, {most} are allowed")))
+    }
+
+    /// In doubt although it was never written whole, or although the beginning of its reply proves that it ran.
+    fn needless_doubt(&self, op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
+        // (One that is half written when its time is up, or when it is cancelled, will be completed: that doubt has a reason.)
+        let Fate::Failed { outcome: Outcome::Unknown, why: Why::Connection, text } = &op.fate else {
+            return None;
+        };
+        if op.kind.is_split() {
+            return None;
+        }
+        if trail.written == 0 {
+            return Some(("doubt", "is in doubt and was never written whole".to_owned()));
+        }
+        // Of a node that has fallen silent in the middle of a reply nothing is said.
+        let was_begun =
+            trail.was_begun.is_some_and(|at| at <= op.done) && !text.contains("no reply for too long");
+        was_begun.then(|| ("doubt", "is in doubt although its reply had begun".to_owned()))
+    }
+
+    /// A command loses its place only to one that was on its way when it was refused.
+    fn needlessly_overtaken(&self, op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
+        let Fate::Failed { why: Why::Overtaken, .. } = &op.fate else { return None };
+        let per_slot = self.engine.config().order == Order::PerSlot;
+        if self.options.theme == Theme::HandOver && op.keys.len() == 1 && !per_slot {
+            return Some(("overtaken", "lost its place in a plain hand-over".to_owned()));
+        }
+        let refused = trail.refused_last?;
+        let rival = self.ops[op.number as usize + 1..].iter().any(|later| {
+            let shares = later
+                .keys
+                .iter()
+                .any(|key| op.keys.iter().any(|own| own == key || (per_slot && own.slot == key.slot)));
+            shares && later.submitted <= refused
+        });
+        (!rival).then(|| ("overtaken", "lost its place to one that should have waited behind it".to_owned()))
+    }
+}
+
+/// Two nodes that name each other are asked again and again without a pause.
+fn hurried(op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
+    if op.kind.is_split() {
+        return None;
+    }
+    trail.redirects.windows(PING_PONG).find_map(|window| {
+        let span = window[PING_PONG - 1].since(window[0]);
+        let is_hurried = span.as_micros() < PING_PONG_US;
+        is_hurried.then(|| ("hurry", format!("was redirected {PING_PONG} times within {span:?}")))
+    })
+}
+
+/// What was not sent waits for the next connection.
+fn needless_failure(op: &Op) -> Option<(&'static str, String)> {
+    let Fate::Failed { outcome: Outcome::NotExecuted, why: Why::Connection, .. } = &op.fate else {
+        return None;
+    };
+    (op.done < op.due).then(|| ("surfaced", format!("failed at {:?}, it had until {:?}", op.done, op.due)))
+}
