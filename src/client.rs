@@ -155,8 +155,18 @@ impl<T: Transport> Client<T> {
     /// Works until every command of the batch has a result.
     pub(crate) fn wait_for(&mut self, batch: BatchId) -> Result<()> {
         self.pump();
-        while !self.engine.is_complete(batch) {
-            self.step(None, self.need()).map_err(|error| self.in_doubt(batch, error))?;
+        if self.engine.is_complete(batch) {
+            // It failed without being sent, and no wait follows that would see to what is due: the end of the backoff, for one, that it
+            // failed for. Who only makes blocking calls would never come back from it.
+            self.handle_due();
+            self.pump();
+        } else {
+            loop {
+                self.step(None, self.need()).map_err(|error| self.in_doubt(batch, error))?;
+                if self.engine.is_complete(batch) {
+                    break;
+                }
+            }
         }
         // Results of the event-driven use may have arrived on the way.
         self.leave(self.engine.has_completions());
@@ -211,16 +221,20 @@ impl<T: Transport> Client<T> {
             .transport
             .wait(timeout, need, &mut self.engine)
             .map_err(|error| io_error("cannot wait for the sockets", &error))?;
-        let mut happened = happened;
-        if let Some(due) = self.engine.poll_timeout() {
-            let now = self.transport.now();
-            if now >= due {
-                self.engine.handle_timeout(now);
-                happened += 1;
-            }
-        }
+        let handled = self.handle_due();
         self.pump();
-        Ok(happened)
+        Ok(happened + handled)
+    }
+
+    /// Does what is due by now; answers whether that was anything.
+    fn handle_due(&mut self) -> usize {
+        let Some(due) = self.engine.poll_timeout() else { return 0 };
+        let now = self.transport.now();
+        if now < due {
+            return 0;
+        }
+        self.engine.handle_timeout(now);
+        1
     }
 
     // The event-driven use.

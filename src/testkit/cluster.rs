@@ -110,6 +110,7 @@ impl ModelCluster {
             taken.input.extend_from_slice(bytes);
             if self.nodes[taken.node].runs() {
                 self.execute_input(&mut taken, now_ms);
+                self.hang_up_if_due(&mut taken);
             }
         }
         let (is_closing, client_is_gone) = (taken.life == Life::Closing, taken.client_is_gone);
@@ -137,7 +138,7 @@ impl ModelCluster {
                     let resp = session.resp;
                     if !words.is_empty() {
                         let mut exec = Exec { cluster: self, session, now_ms };
-                        exec.process(&words, &mut Reply::new(&mut output, resp));
+                        exec.answer(&words, &mut Reply::new(&mut output, resp));
                     }
                     start += length;
                 }
@@ -152,6 +153,13 @@ impl ModelCluster {
         session.input.drain(..start);
         session.parser = parser;
         session.output = output;
+    }
+
+    fn hang_up_if_due(&mut self, session: &mut Session) {
+        let due = &mut self.nodes[session.node].hangs_up_at;
+        if due.take_if(|bytes| session.input.len() >= *bytes).is_some() {
+            session.life = Life::Closing;
+        }
     }
 
     /// Executes what sessions of a node have sent while it did not run.

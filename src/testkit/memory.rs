@@ -16,7 +16,7 @@
 //! ```
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::io;
 use std::time::Duration;
 
@@ -37,6 +37,10 @@ pub struct Memory {
     now: Timestamp,
     /// One way, by node; others take `LATENCY`.
     latencies: BTreeMap<usize, Duration>,
+    /// Nodes behind a wire that swallows everything for now.
+    holes: BTreeSet<usize>,
+    /// What such wires have swallowed, in the order it was sent: it is sent again when they are mended.
+    swallowed: Vec<(usize, ConnId, What)>,
     /// Connections that exist, by their engine's name.
     sessions: BTreeMap<ConnId, (SessionId, usize)>,
     /// What is on its way, by arrival; the number keeps things of one moment in order.
@@ -71,6 +75,8 @@ impl Memory {
             cluster: ModelCluster::new(config),
             now: Timestamp::from_nanos(1),
             latencies: BTreeMap::new(),
+            holes: BTreeSet::new(),
+            swallowed: Vec::new(),
             sessions: BTreeMap::new(),
             travelling: BinaryHeap::new(),
             departures: 0,
@@ -101,12 +107,29 @@ impl Memory {
         self.latencies.insert(node, latency);
     }
 
+    /// Packets to and from a node get lost from now on: connects come back neither way, bytes arrive nowhere, and nobody hears that a
+    /// connection has ended.
+    pub fn cut_wire(&mut self, node: usize) {
+        self.holes.insert(node);
+    }
+
+    /// Packets arrive again, and those that were lost are sent once more, as TCP does.
+    pub fn mend_wire(&mut self, node: usize) {
+        self.holes.remove(&node);
+        for (at, conn, what) in std::mem::take(&mut self.swallowed) {
+            self.send(conn, at, what);
+        }
+    }
+
     /// Milliseconds since the beginning, as the model counts them.
     pub fn now_ms(&self) -> u64 {
         self.now.as_nanos() / 1_000_000
     }
 
     fn send(&mut self, conn: ConnId, node: usize, what: What) {
+        if self.holes.contains(&node) {
+            return self.swallowed.push((node, conn, what));
+        }
         let latency = self.latencies.get(&node).copied().unwrap_or(LATENCY);
         self.departures += 1;
         self.travelling.push(Reverse(Arrival {

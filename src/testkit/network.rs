@@ -234,6 +234,12 @@ impl<T: Tap> Network<T> {
         self.wires.get(*self.live.get(&conn)?)?.session
     }
 
+    /// How many connections are being made.
+    pub fn connecting(&self) -> usize {
+        let is_connecting = |&&wire: &&usize| self.wires[wire].client == ClientEnd::Connecting;
+        self.live.values().filter(is_connecting).count()
+    }
+
     /// Whether nothing of a connection is on its way, in either direction.
     pub fn is_quiet(&self, conn: ConnId) -> bool {
         let Some(wire) = self.live.get(&conn).and_then(|&wire| self.wires.get(wire)) else { return false };

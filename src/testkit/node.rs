@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::keyspace::Keyspace;
+use super::quirks::Planned;
 use super::session::SessionId;
 use super::view::View;
 
@@ -93,6 +94,10 @@ pub struct ModelNode {
     pub(crate) clients_now: usize,
     pub(crate) commands_processed: u64,
     pub(crate) is_removed: bool,
+    /// What it does wrong, and when.
+    pub(crate) quirks: Vec<Planned>,
+    /// So many bytes of an unfinished command make it hang up, once.
+    pub(crate) hangs_up_at: Option<usize>,
 }
 
 impl ModelNode {
@@ -121,6 +126,8 @@ impl ModelNode {
             clients_now: 0,
             commands_processed: 0,
             is_removed: false,
+            quirks: Vec::new(),
+            hangs_up_at: None,
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) model: ModelCluster,
     pub(crate) delays_ms: Vec<u64>,
+    /// Most bytes of an answer that leave in one piece.
+    pub(crate) pieces_bytes: Vec<usize>,
     /// Handles by which other threads can end a connection.
     pub(crate) streams: HashMap<SessionId, TcpStream>,
     pub(crate) threads_alive: usize,
@@ -176,6 +178,7 @@ impl EmbeddedClusterBuilder {
         let state = State {
             model: ModelCluster::new(self.config),
             delays_ms: vec![self.delay_ms; count],
+            pieces_bytes: vec![usize::MAX; count],
             streams: HashMap::new(),
             threads_alive: 0,
         };
@@ -236,6 +239,13 @@ impl EmbeddedCluster {
         }
     }
 
+    /// Answers of this node that are not delayed leave in pieces of so many bytes.
+    pub fn set_piece_bytes(&self, node: usize, bytes: usize) {
+        if let Some(piece) = self.shared.lock().pieces_bytes.get_mut(node) {
+            *piece = bytes.max(1);
+        }
+    }
+
     /// The node accepts connections and bytes and answers nothing.
     pub fn freeze(&self, node: usize) {
         self.with(|model| model.freeze(node));
@@ -273,7 +283,9 @@ impl EmbeddedCluster {
             let is_new = node >= listeners.len();
             if is_new {
                 listeners.push(None);
-                self.shared.lock().delays_ms.push(0);
+                let mut state = self.shared.lock();
+                state.delays_ms.push(0);
+                state.pieces_bytes.push(usize::MAX);
             }
             match listeners[node].take() {
                 Some(listener) if !listens => listener.stop(),

@@ -77,6 +77,13 @@ fn end(shared: &Shared, session: SessionId) {
     shared.changed.notify_all();
 }
 
+/// How an answer leaves.
+struct Said {
+    delay: Duration,
+    piece_bytes: usize,
+    is_last: bool,
+}
+
 /// Answers with the time at which they are due.
 type Late = (Instant, Vec<u8>);
 
@@ -108,15 +115,15 @@ impl Connection<'_> {
                 Ok(length) => length,
             };
             let arrived = Instant::now();
-            let (delay, is_last) = self.ask_model(&chunk[..length], &mut answer);
-            if !self.send(arrived, delay, &mut answer) || is_last {
+            let Said { delay, piece_bytes, is_last } = self.ask_model(&chunk[..length], &mut answer);
+            if !self.send(arrived, delay, piece_bytes, &mut answer) || is_last {
                 return;
             }
         }
     }
 
     /// Lets the model answer. A frozen node's bytes stay here until it thaws: nobody reads on behind them.
-    fn ask_model(&self, bytes: &[u8], answer: &mut Vec<u8>) -> (Duration, bool) {
+    fn ask_model(&self, bytes: &[u8], answer: &mut Vec<u8>) -> Said {
         let waits = |state: &mut super::tcp::State| {
             state.model.node(self.node).is_frozen()
                 && !state.model.session_closed_by_server(self.session)
@@ -129,16 +136,17 @@ impl Connection<'_> {
         state.model.take_output(self.session, answer);
         state.shut_closed(Some(self.session));
         let delay = Duration::from_millis(state.delays_ms[self.node]);
-        (delay, state.model.session_closed_by_server(self.session))
+        let is_last = state.model.session_closed_by_server(self.session);
+        Said { delay, piece_bytes: state.pieces_bytes[self.node], is_last }
     }
 
     /// Writes the answer now or hands it to the late thread. False when the connection is broken.
-    fn send(&mut self, arrived: Instant, delay: Duration, answer: &mut Vec<u8>) -> bool {
+    fn send(&mut self, arrived: Instant, delay: Duration, piece_bytes: usize, answer: &mut Vec<u8>) -> bool {
         if answer.is_empty() {
             return true;
         }
         if self.late.is_none() && delay.is_zero() {
-            let written = self.stream.write_all(answer).is_ok();
+            let written = answer.chunks(piece_bytes).all(|piece| self.stream.write_all(piece).is_ok());
             answer.clear();
             return written;
         }

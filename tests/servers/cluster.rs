@@ -132,6 +132,14 @@ impl Cluster {
         self.nodes[node].server.restart();
     }
 
+    /// Ends all nodes, starts them again at other ports, with their old ids and slots and no data, and introduces them to each other anew.
+    pub(crate) fn restart_elsewhere(&mut self) {
+        self.nodes.iter().for_each(|node| node.server.kill());
+        self.nodes.iter_mut().for_each(|node| node.server.restart_elsewhere());
+        form::meet(self);
+        self.wait_healthy();
+    }
+
     /// SIGSTOP.
     pub(crate) fn stop(&self, node: usize) {
         self.nodes[node].server.stop();

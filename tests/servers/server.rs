@@ -155,6 +155,20 @@ impl Server {
         self.launch().unwrap_or_else(|log| panic!("the restart at port {} failed:\n{log}", self.port()));
     }
 
+    /// Starts the process again at another port, in the same directory.
+    pub(crate) fn restart_elsewhere(&mut self) {
+        self.kill();
+        for _ in 0..START_ATTEMPTS {
+            self.claim = PortClaim::take();
+            match self.launch() {
+                Ok(()) => return,
+                Err(log) if PORT_TAKEN.iter().any(|words| log.contains(words)) => {}
+                Err(log) => panic!("the restart at port {} failed:\n{log}", self.port()),
+            }
+        }
+        panic!("no free port in {START_ATTEMPTS} attempts");
+    }
+
     /// SIGSTOP: the process keeps its sockets and does nothing.
     pub(crate) fn stop(&self) {
         self.signal("STOP", true);

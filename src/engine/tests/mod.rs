@@ -21,6 +21,8 @@ mod sentinels;
 mod sim;
 mod tombstones;
 mod topology;
+#[cfg(feature = "testkit")]
+mod view_rules;
 mod views;
 mod waiting;
 mod windows;

@@ -3,12 +3,12 @@
 use super::*;
 use crate::engine::Event;
 
-fn slots() -> Vec<u8> {
+pub(super) fn slots() -> Vec<u8> {
     wire(&["CLUSTER", "SLOTS"])
 }
 
 /// Connected to A and B.
-fn start_with_two(config: Config) -> Script {
+pub(super) fn start_with_two(config: Config) -> Script {
     let mut s = Script::start_with(config);
     s.send(&get(&key_of(B, 1)));
     s.accept(B);
@@ -361,91 +361,4 @@ fn triggers_that_go_on_are_answered_at_most_once_a_second() {
     assert!(pauses.iter().all(|&ms| ms >= 100), "{pauses:?}");
     assert!(pauses.iter().skip(4).all(|&ms| (1_000..1_060).contains(&ms)), "{pauses:?}");
     assert!(pauses.is_sorted_by(|a, b| a / 2 <= *b), "{pauses:?}");
-}
-
-#[cfg(feature = "testkit")]
-mod broken {
-    use super::*;
-    use crate::config::{Broken, Rule};
-
-    fn breaking(rule: Option<Rule>) -> Config {
-        let mut config = config();
-        config.broken = rule.map_or_else(Broken::default, Broken::only);
-        config
-    }
-
-    /// A MOVED that comes while a view that knows nothing of it is under way.
-    fn owner_after_race(rule: Option<Rule>) -> u16 {
-        let mut s = Script::start_with(breaking(rule));
-        let key = key_of(A, 1);
-        s.engine.refresh_topology(s.now);
-        asked(&mut s, &[A]);
-        s.tick(1);
-        s.send(&get(&key));
-        s.written(A);
-        s.reply(A, slots_reply(&THIRDS) + &moved(&key, B));
-        s.engine.slot_owner(slot_of(key.as_bytes())).expect("an owner").port
-    }
-
-    #[test]
-    fn a_view_that_was_asked_for_before_a_redirect_does_not_undo_it() {
-        let mut s = Script::start();
-        let key = key_of(A, 1);
-        s.send(&get(&key));
-        s.accept_quietly(B);
-        s.engine.refresh_topology(s.now);
-        let mut written = Vec::new();
-        while !written.ends_with(&slots()) {
-            s.tick(1);
-            written.extend(s.written(A));
-        }
-        s.tick(1);
-        s.reply(A, moved(&key, B) + &slots_reply(&THIRDS));
-        let owner = s.engine.slot_owner(slot_of(key.as_bytes())).expect("an owner").port;
-        assert_eq!(owner, B);
-        assert_eq!(owner_after_race(None), B);
-    }
-
-    #[test]
-    fn rule_learned_at_broken_lets_an_old_view_undo_a_redirect() {
-        let mut s = Script::start_with(breaking(Some(Rule::LearnedAt)));
-        let key = key_of(A, 1);
-        s.send(&get(&key));
-        s.engine.refresh_topology(s.now);
-        let mut written = Vec::new();
-        while !written.ends_with(&slots()) {
-            s.tick(1);
-            written.extend(s.written(A));
-        }
-        s.tick(1);
-        s.reply(A, moved(&key, B));
-        s.tick(1);
-        s.reply(A, slots_reply(&THIRDS));
-        assert_eq!(s.engine.slot_owner(slot_of(key.as_bytes())).expect("an owner").port, A);
-    }
-
-    /// What the new owner is sent while a command of the slot is in flight on the old one.
-    fn sent_to_new_owner(rule: Option<Rule>) -> Vec<u8> {
-        let mut s = start_with_two(breaking(rule));
-        let key = key_of(A, 1);
-        s.tick(2_100);
-        s.send(&set(&key, "1"));
-        s.written(A);
-        s.engine.refresh_topology(s.now);
-        while !s.written(B).ends_with(&slots()) {
-            s.tick(1);
-            if s.written(A) == slots() {
-                s.tick(1_001);
-            }
-        }
-        s.reply(B, slots_reply(&[(0, 10922, B), (10923, 16383, C)]));
-        s.send(&set(&key, "2"));
-        s.written(B)
-    }
-
-    #[test]
-    fn a_new_owner_in_a_view_gets_nothing_before_the_old_one_has_answered() {
-        assert_eq!(sent_to_new_owner(None), b"");
-        assert_eq!(sent_to_new_owner(Some(Rule::FenceOnView)), wire(&["SET", &key_of(A, 1), "2"]));
-    }
 }

@@ -24,8 +24,6 @@ pub(super) struct Progress {
     elements: u64,
     attribute: Attribute,
     push: bool,
-    /// Bytes of the reply in front of those that are given: nobody wants them.
-    skipped: usize,
     /// Bytes looked at and steps taken, for the proof that cost is linear.
     #[cfg(test)]
     pub(super) work: usize,
@@ -95,14 +93,14 @@ impl Progress {
         self.elements = 0;
         self.attribute = Attribute::default();
         self.push = false;
-        self.skipped = 0;
     }
 
     pub(super) fn is_in_push(&self) -> bool {
         self.push
     }
 
-    /// Forgets what is accepted, and what has come of the string at `position`; answers how many bytes that is.
+    /// Forgets what is accepted, and what has come of the string at `position`; answers how many bytes that is. They are nobody's memory any
+    /// more, so the limit on the bytes of the reply counts from here again.
     pub(super) fn skip(&mut self, bytes: &[u8]) -> usize {
         if self.attribute.open.is_some() {
             return 0;
@@ -116,7 +114,6 @@ impl Progress {
         }
         self.position = 0;
         self.attribute.leading = 0;
-        self.skipped = self.skipped.saturating_add(gone);
         gone
     }
 
@@ -149,7 +146,7 @@ impl Progress {
         }
         while level.missing > 1 {
             let rest = bytes.get(self.position..).unwrap_or_default();
-            let room = bounds.reply.saturating_sub(self.skipped).saturating_sub(self.position);
+            let room = bounds.reply.saturating_sub(self.position);
             let Some(len) = whole_scalar(rest, bounds, room) else { return true };
             self.position = self.position.saturating_add(len);
             level.missing = level.missing.saturating_sub(1);
@@ -352,7 +349,7 @@ impl Progress {
     }
 
     fn room(&self, tag: u8, bounds: &Bounds) -> Room {
-        let bytes = bounds.reply.saturating_sub(self.skipped).saturating_sub(self.position);
+        let bytes = bounds.reply.saturating_sub(self.position);
         let reply = Room { bytes, what: "a reply", limit: bounds.reply };
         if tag != b'|' && self.attribute.open.is_none() {
             return reply;

@@ -82,6 +82,8 @@ struct Lesson {
 #[derive(Debug, Default)]
 pub(crate) struct Monitor {
     pub(crate) now: Timestamp,
+    /// Print what passes; times count from this.
+    pub(crate) traces_since: Option<Timestamp>,
     /// Whether each command follows its own redirects, whatever others have taught since.
     pub(crate) is_relaxed: bool,
     /// The ports of the nodes, by index.
@@ -131,6 +133,7 @@ impl Tap for Monitor {
         let mut start = 0;
         while let Some((words, length)) = first_words(&written[start..]) {
             start += length;
+            trace(self.traces_since, self.now, || format!("{conn:?} > {:.80}", shown(&words.join(&b' '))));
             let port = self.ports.get(node).copied().unwrap_or_default();
             let relapse = line.relapse(&words, port, &self.lessons);
             let breach = line.on_command(&words, self.now).or(relapse.filter(|_| !self.is_relaxed));
@@ -145,12 +148,13 @@ impl Tap for Monitor {
     }
 
     fn delivered(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Monitor { now, lines, trails, coverage, lessons, .. } = self;
+        let Monitor { now, lines, trails, coverage, lessons, traces_since, .. } = self;
         let line = lines.entry(conn).or_insert_with(Line::new);
         line.heard.extend_from_slice(bytes);
         let mut start = 0;
         while let Ok(Scan::Complete(frame)) = line.scanner.scan(&line.heard[start..]) {
             let reply = &line.heard[start..start + frame.len];
+            trace(*traces_since, *now, || format!("{conn:?} < {:.80}", shown(reply)));
             start += frame.len;
             if frame.kind == FrameKind::Push {
                 continue;
@@ -225,6 +229,17 @@ impl Line {
     }
 }
 
+fn trace(since: Option<Timestamp>, now: Timestamp, text: impl FnOnce() -> String) {
+    if let Some(since) = since {
+        let micros = now.since(since).as_micros();
+        println!("{:>9}.{:03} ms  {}", micros / 1000, micros % 1000, text());
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
 /// The slot and the port of a MOVED.
 fn moved(reply: &[u8]) -> Option<(u16, u16)> {
     let text = std::str::from_utf8(reply.strip_prefix(b"-MOVED ")?).ok()?.trim_end();
@@ -234,6 +249,6 @@ fn moved(reply: &[u8]) -> Option<(u16, u16)> {
 
 /// Of those that go where their slot belongs, not where a caller says.
 fn is_keyed(name: &[u8]) -> bool {
-    [b"RPUSH".as_slice(), b"APPEND", b"SET", b"MSET", b"LRANGE", b"GETRANGE", b"EXISTS", b"UNHEARD"]
+    [b"RPUSH".as_slice(), b"APPEND", b"SET", b"MSET", b"LRANGE", b"GETRANGE", b"EXISTS", b"MGET", b"UNHEARD"]
         .contains(&name)
 }

@@ -108,7 +108,11 @@ fn fault_every_us(dice: &mut Dice, theme: Theme) -> u64 {
 
 fn network(dice: &mut Dice, theme: Theme) -> NetworkOptions {
     if theme == Theme::HandOver {
-        return NetworkOptions { latency_us: (20, dice.between(20, 400)), ..NetworkOptions::default() };
+        return NetworkOptions {
+            latency_us: (20, dice.between(20, 2_000)),
+            segment_bytes_max: *dice.pick(&[20, 60, 1 << 16]).unwrap_or(&20),
+            ..NetworkOptions::default()
+        };
     }
     let least = dice.between(10, 300);
     NetworkOptions {
@@ -149,6 +153,16 @@ fn client(dice: &mut Dice, model: &ModelConfig, broken: Broken) -> Config {
             RetryUnknown::Always,
         ])
         .unwrap_or(&RetryUnknown::ReadOnly);
+    config.fenced_reconnect = dice.one_in(3);
+    if dice.one_in(4) {
+        config.sentinel_replies = dice.between(1, 20);
+        config.sentinel_ms = dice.between(5, 100);
+    }
+    config.high_integrity = dice.one_in(12);
+    if dice.one_in(6) {
+        config.limits.connects_at_once_max = dice.between(1, 3) as usize;
+        config.limits.reconnects_per_second_max = dice.between(5, 50) as u32;
+    }
     config.order = *dice
         .pick(&[Order::PerKey, Order::PerKey, Order::PerKey, Order::PerSlot, Order::PerSlot, Order::Relaxed])
         .unwrap_or(&Order::PerKey);

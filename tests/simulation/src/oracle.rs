@@ -11,6 +11,7 @@ use panpipe::testkit::Execution;
 use smallvec::SmallVec;
 
 use crate::ops::{Fate, Key, Kind, Op, number_of};
+use crate::options::Theme;
 use crate::world::{Problem, World};
 
 /// Where in the journal a command ran.
@@ -57,6 +58,9 @@ impl<'a> Judge<'a> {
         if config.order != Order::Relaxed && config.overtaken == Overtaken::Fail {
             self.check_writes();
             self.check_reads();
+            if config.fenced_reconnect && self.world.options.theme == Theme::Wires {
+                self.check_final();
+            }
         }
         self.found
     }
@@ -109,7 +113,7 @@ impl<'a> Judge<'a> {
         match &op.fate {
             Fate::Done(_) if ran < parts => self.say("invention", op, "has a result and did not run"),
             Fate::Done(frame) => self.check_reply(op, frame),
-            Fate::Failed { outcome: Outcome::NotExecuted, .. } if ran > 0 && self.is_strict(op) => {
+            Fate::Failed { outcome: Outcome::NotExecuted, .. } if ran > 0 => {
                 self.say("outcome", op, "is reported as not executed and ran");
             }
             Fate::Failed { outcome: Outcome::Executed | Outcome::ExecutedReplyLost, .. } if ran < parts => {
@@ -117,11 +121,6 @@ impl<'a> Judge<'a> {
             }
             Fate::Failed { .. } | Fate::Abandoned | Fate::Pending => {}
         }
-    }
-
-    /// Whether an earlier attempt counts. Of a read that is sent again only the last does: that an earlier one ran changed nothing.
-    fn is_strict(&self, op: &Op) -> bool {
-        op.kind.is_write() || !op.kind.may_repeat(self.world.engine.config().retry_unknown)
     }
 
     /// The reply is that of one of its own executions.
@@ -151,6 +150,30 @@ impl<'a> Judge<'a> {
         for (number, before) in late {
             let op = &self.world.ops[number as usize];
             self.say("order", op, format!("ran after {before}, which was submitted later"));
+        }
+    }
+
+    /// With fenced reconnects the order holds for all that ran, whatever their callers know, and however often they ran.
+    fn check_final(&mut self) {
+        let mut last: BTreeMap<Key, u32> = BTreeMap::new();
+        let mut late = Vec::new();
+        for (at, execution) in self.journal.iter().enumerate().filter(|(_, execution)| execution.is_write) {
+            let Some(op) = self.op_of(execution).filter(|op| op.kind.is_ordered()) else { continue };
+            for &key in op.keys.iter().filter(|key| is_about(execution, **key, self.world)) {
+                let mut again = self.runs[op.number as usize].iter().filter(|&&run| run > at);
+                if again.any(|&run| is_about(&self.journal[run], key, self.world)) {
+                    continue;
+                }
+                let before = last.entry(key).or_insert(op.number);
+                if *before > op.number {
+                    late.push((op.number, *before));
+                }
+                *before = op.number.max(*before);
+            }
+        }
+        for (number, before) in late {
+            let op = &self.world.ops[number as usize];
+            self.say("fenced", op, format!("ran, last of all, after {before}, which was submitted later"));
         }
     }
 
@@ -188,16 +211,17 @@ impl<'a> Judge<'a> {
     /// A write of one of its keys on the wrong side of this place.
     fn misplaced(&self, read: &Op, at: usize) -> Option<(u32, bool)> {
         let shares = |op: &Op| op.keys.iter().any(|key| read.keys.contains(key));
-        self.world.ops.iter().filter(|op| op.kind.is_write() && shares(op) && self.counts(op)).find_map(
-            |write| {
-                let ran = self.runs[write.number as usize].iter().find(|&&ran| {
-                    let keys = &read.keys;
-                    keys.iter().any(|key| is_about(&self.journal[ran], *key, self.world))
-                })?;
-                let is_wrong = (*ran < at) != (write.number < read.number);
-                is_wrong.then_some((write.number, write.number < read.number))
-            },
-        )
+        // What is said of an earlier write holds for those that are known to have run; what is said of a later one, for all.
+        let rivals =
+            |op: &&Op| op.kind.is_write() && shares(op) && (op.number > read.number || self.counts(op));
+        self.world.ops.iter().filter(rivals).find_map(|write| {
+            let ran = self.runs[write.number as usize].iter().find(|&&ran| {
+                let keys = &read.keys;
+                keys.iter().any(|key| is_about(&self.journal[ran], *key, self.world))
+            })?;
+            let is_wrong = (*ran < at) != (write.number < read.number);
+            is_wrong.then_some((write.number, write.number < read.number))
+        })
     }
 }
 

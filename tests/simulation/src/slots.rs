@@ -3,8 +3,12 @@
 use panpipe::testkit::ModelCluster;
 
 use crate::ops::{KEYS_PER_SLOT, Key};
+use crate::options::Theme;
 use crate::storm::{Cure, Fault};
 use crate::world::World;
+
+/// More than the longest way there and back, with the pauses of a few refusals.
+const QUIET_MS: u64 = 15;
 
 impl World {
     /// A primary that is up and in touch: it can be a party to a hand-over.
@@ -27,7 +31,8 @@ impl World {
     fn slot_for(&mut self, target: usize) -> Option<(u16, usize)> {
         let slot = *self.dice.pick(&self.slots)?;
         let owner = self.net.cluster().owner(slot)?;
-        (owner != target && self.is_sound(owner) && self.is_sound(target)).then_some((slot, owner))
+        let is_fit = owner != target && self.is_sound(owner) && self.is_sound(target) && self.is_quiet(slot);
+        is_fit.then_some((slot, owner))
     }
 
     pub(crate) fn begin_migration(&mut self, target: usize) -> bool {
@@ -36,19 +41,41 @@ impl World {
             return false;
         }
         self.migrating.insert(slot, target);
+        self.hush(slot);
         self.net.cluster_mut().begin_migration(slot, target);
         true
+    }
+
+    /// In a plain hand-over a slot changes once within what is in flight at a time.
+    fn is_quiet(&self, slot: u16) -> bool {
+        self.quiet_until.get(&slot).is_none_or(|&until| until <= self.net.now())
+    }
+
+    fn hush(&mut self, slot: u16) {
+        if self.options.theme == Theme::HandOver {
+            self.quiet_until.insert(slot, self.net.now().after_ms(QUIET_MS));
+        }
+    }
+
+    /// Its owner has changed, or has heard that it is the owner.
+    pub(crate) fn hush_slots_of(&mut self, node: usize) {
+        for slot in self.slots.clone() {
+            if self.net.cluster().owner(slot) == Some(node) {
+                self.hush(slot);
+            }
+        }
     }
 
     fn any_migrating(&mut self) -> Option<(u16, usize)> {
         let all: Vec<(u16, usize)> = self.migrating.iter().map(|(&slot, &target)| (slot, target)).collect();
         let &(slot, target) = self.dice.pick(&all)?;
         let owner = self.net.cluster().owner(slot)?;
-        (self.is_sound(owner) && self.is_sound(target)).then_some((slot, target))
+        (self.is_sound(owner) && self.is_sound(target) && self.is_quiet(slot)).then_some((slot, target))
     }
 
     pub(crate) fn migrate_key(&mut self) -> bool {
         let Some((slot, _)) = self.any_migrating() else { return false };
+        self.hush(slot);
         let place = self.dice.below(KEYS_PER_SLOT as u64) as usize;
         let slot = self.slots.iter().position(|&used| used == slot).unwrap_or(0);
         let name = Key { slot, place }.name(&self.tags);
@@ -58,6 +85,7 @@ impl World {
     pub(crate) fn finish_migration(&mut self) -> bool {
         let Some((slot, _)) = self.any_migrating() else { return false };
         self.migrating.remove(&slot);
+        self.hush(slot);
         self.net.cluster_mut().finish_migration(slot);
         true
     }
@@ -74,6 +102,7 @@ impl World {
         if self.migrating.remove(&slot).is_some() {
             self.net.cluster_mut().cancel_migration(slot);
         }
+        self.hush(slot);
         if target_is_late {
             self.hold(target);
         }

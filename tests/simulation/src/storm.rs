@@ -329,6 +329,7 @@ impl World {
         match cure {
             Cure::Release(node) => {
                 self.held.remove(&node);
+                self.hush_slots_of(node);
                 self.net.cluster_mut().release_gossip(node);
             }
             Cure::Replicate(node) => self.net.cluster_mut().release_replication(node),

@@ -7,7 +7,7 @@ use panpipe::Outcome;
 use panpipe::config::Order;
 
 use crate::monitor::Trail;
-use crate::ops::{Fate, Op, Why};
+use crate::ops::{Fate, Key, Op, Why};
 use crate::options::Theme;
 use crate::world::World;
 
@@ -56,8 +56,7 @@ impl World {
             return Some(("doubt", "is in doubt and was never written whole".to_owned()));
         }
         // Of a node that has fallen silent in the middle of a reply nothing is said.
-        let was_begun =
-            trail.was_begun.is_some_and(|at| at <= op.done) && !text.contains("no reply for too long");
+        let was_begun = trail.was_begun == Some(op.done) && !text.contains("no reply for too long");
         was_begun.then(|| ("doubt", "is in doubt although its reply had begun".to_owned()))
     }
 
@@ -69,12 +68,15 @@ impl World {
             return Some(("overtaken", "lost its place in a plain hand-over".to_owned()));
         }
         let refused = trail.refused_last?;
-        let rival = self.ops[op.number as usize + 1..].iter().any(|later| {
-            let shares = later
-                .keys
-                .iter()
-                .any(|key| op.keys.iter().any(|own| own == key || (per_slot && own.slot == key.slot)));
-            shares && later.submitted <= refused
+        let shares = |other: &Op| {
+            let same = |key: &Key| op.keys.iter().any(|own| own == key || (per_slot && own.slot == key.slot));
+            other.keys.iter().any(same)
+        };
+        // The engine does not know the place of a command that nobody waits for any more: it may take an earlier one for a later.
+        let is_unheard = |other: &Op| other.number < op.number && !matches!(other.fate, Fate::Done(_));
+        let rival = self.ops.iter().any(|other| {
+            let is_later = other.number > op.number && other.submitted <= refused;
+            shares(other) && (is_unheard(other) || is_later)
         });
         (!rival).then(|| ("overtaken", "lost its place to one that should have waited behind it".to_owned()))
     }

@@ -49,6 +49,8 @@ pub(crate) struct World {
     pub(crate) migrating: BTreeMap<u16, usize>,
     /// Nodes that hear no news.
     pub(crate) held: BTreeSet<usize>,
+    /// Slots that changed hands a moment ago are left alone until then, where that matters.
+    pub(crate) quiet_until: BTreeMap<u16, Timestamp>,
     pub(crate) has_swapped: bool,
     pub(crate) problems: Vec<Problem>,
     pub(crate) coverage: Coverage,
@@ -67,6 +69,7 @@ impl World {
         let tags: Vec<String> = (0..options.slots).map(|_| format!("t{}", dice.below(1_000_000))).collect();
         let slots = tags.iter().map(|tag| slot_of(tag.as_bytes())).collect();
         net.tap_mut().now = now;
+        net.tap_mut().traces_since = settings.trace.then_some(now);
         net.tap_mut().is_relaxed = options.client.order == Order::Relaxed;
         net.tap_mut().ports = (0..16).map(|node| options.model.first_port + node).collect();
         let mut world = World {
@@ -85,6 +88,7 @@ impl World {
             cures: BTreeSet::new(),
             migrating: BTreeMap::new(),
             held: BTreeSet::new(),
+            quiet_until: BTreeMap::new(),
             has_swapped: false,
             problems: Vec::new(),
             coverage: Coverage::default(),
@@ -125,6 +129,7 @@ impl World {
                 Action::Connect { conn, endpoint } => {
                     self.trace(|| format!("connect {conn:?} {endpoint}"));
                     self.net.connect(conn, &endpoint);
+                    self.check_dials();
                 }
                 Action::Close { conn } => {
                     self.trace(|| format!("close {conn:?}"));
@@ -140,6 +145,13 @@ impl World {
             self.on_event(&event);
         }
         self.take_results();
+    }
+
+    fn check_dials(&mut self) {
+        let (dials, most) = (self.net.connecting(), self.engine.config().limits.connects_at_once_max);
+        if dials > most {
+            self.problem("dials", format!("{dials} connections are being made at once, {most} are allowed"));
+        }
     }
 
     fn on_event(&mut self, event: &EngineEvent) {
