@@ -104,7 +104,11 @@ impl World {
             (Kind::Ping { .. } | Kind::Sum, 100..=219) => server::error(0, input),
             (Kind::Topology, 100..=219) => server::other_view(input),
             (Kind::Info | Kind::Nodes, 100..=219) => server::other_witness(kind, input),
-            (Kind::Echo(_), 100..=159) => "-NOPERM this user has no permissions\r\n".to_owned(),
+            (Kind::Echo(_), 100..=159) => {
+                // With `high_integrity` this ends the connection.
+                self.honest = false;
+                "-NOPERM this user has no permissions\r\n".to_owned()
+            }
             (Kind::Hello | Kind::NodeId | Kind::Setting, 100..=199) => {
                 self.honest = false;
                 server::odd_handshake(kind, input).to_owned()
