@@ -169,7 +169,9 @@ impl Engine {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         let was_ready = link.is_ready();
         let begun = match because {
-            LostBecause::Closed(_) if link.expects_result() && keeps!(self.config, ReplyBegun) => {
+            LostBecause::Closed(_) | LostBecause::Silent(_)
+                if link.expects_result() && keeps!(self.config, ReplyBegun) =>
+            {
                 lost::reply_begun(link.recv.unread())
             }
             _ => None,
