@@ -36,8 +36,10 @@ impl Engine {
     /// Asks for a connection to a node, unless there is one or it is too early.
     pub(crate) fn want_connection(&mut self, row: u16, now: Timestamp) {
         let Some(link) = self.links.get(usize::from(row)) else { return };
-        if link.state == LinkState::Idle {
-            self.dial(row, now);
+        match link.state {
+            LinkState::Idle => self.dial(row, now),
+            LinkState::Backoff { .. } => self.ask_while_waited_for(now),
+            _ => {}
         }
     }
 

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Engine;
 use crate::engine::arbitrate::Arbitration;
+use crate::engine::connection::Link;
 use crate::engine::event::Event;
 use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::time::Timestamp;
@@ -356,6 +357,23 @@ impl Engine {
             self.refresh.again = false;
             self.request_refresh(None, now);
         }
+    }
+
+    /// Commands wait for a node that cannot be reached: others may know its successor any moment, and no reply will tell. Asks on, at the pace
+    /// of triggers that persist, until nobody waits.
+    pub(crate) fn ask_while_waited_for(&mut self, now: Timestamp) {
+        if self.refresh.is_busy() || self.refresh.wanted != Timestamp::NEVER || !self.is_node_waited_for() {
+            return;
+        }
+        let pause_ends = self.refresh.last_done.after_ms(self.refresh.pause_ms);
+        let jitter_ms = self.refresh_jitter_ms();
+        self.refresh.wanted = pause_ends.max(now).after_ms(jitter_ms);
+    }
+
+    fn is_node_waited_for(&self) -> bool {
+        let unreachable = |link: &&Link| !link.is_ready() && (link.attempts > 0 || link.endpoint.is_none());
+        let mut unreachable = self.links.iter().filter(unreachable);
+        unreachable.any(|link| link.in_flight.iter().any(|entry| self.is_wanted(entry)))
     }
 
     /// A node that serves slots has no address in this view: another node may know it.
