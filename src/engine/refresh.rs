@@ -13,7 +13,7 @@
 //! Asked is the node that the trigger names, else a random connected primary. While nobody is connected, nodes are dialled one after the
 //! other, then the seeds, whose names are resolved afresh; the pauses between two such rounds double.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::engine::Engine;
 use crate::engine::arbitrate::Arbitration;
@@ -68,8 +68,6 @@ pub(crate) struct Refresh {
     pub(super) rounds: u32,
     /// Nodes that are cut off from the others, as they said, and until when that is remembered.
     suspects: BTreeMap<u16, Timestamp>,
-    /// Nodes at whose address another server answers.
-    pub(crate) strangers: BTreeSet<u16>,
     /// Views in a row that did not tell the address of a node with slots.
     unreachable_seen: u32,
     /// Whose view was applied last, and when it was asked for.
@@ -99,7 +97,6 @@ impl Refresh {
             searching: None,
             rounds: 0,
             suspects: BTreeMap::new(),
-            strangers: BTreeSet::new(),
             unreachable_seen: 0,
             last_view: None,
             arbitration: None,

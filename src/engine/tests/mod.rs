@@ -10,6 +10,7 @@ mod doubt;
 #[cfg(feature = "testkit")]
 mod fenced;
 mod fences;
+mod identities;
 mod loss;
 mod model;
 mod order;
