@@ -11,6 +11,7 @@ mod exhaustive;
 #[cfg(feature = "testkit")]
 mod fenced;
 mod fences;
+mod identities;
 mod loss;
 mod model;
 mod order;
