@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn tables_definition_and_reference_agree() {
-        for first in 0..=255u8 {
+        for first in 0..=if cfg!(miri) { 1 } else { 255u8 } {
             for length in 0..70usize {
                 let key: Vec<u8> = (0..length).map(|i| first.wrapping_add((i * 31) as u8)).collect();
                 assert_eq!(slot_of(&key), bitwise_slot(hash_tag(&key)));
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn braces_are_found_wherever_they_stand() {
         for filler in [b'a', b'z', b'|', 0x00, 0xff, b'{' ^ 0x80, b'{' - 1] {
-            for length in 0..40usize {
+            for length in 0..if cfg!(miri) { 18 } else { 40usize } {
                 let mut bytes = vec![filler; length];
                 assert_eq!(find(&bytes, b'{'), None);
                 for at in (0..length).rev() {

@@ -216,8 +216,9 @@ mod tests {
         let one_piece: CommandBytes = smallvec![whole.clone()];
         let expected = words_of(&one_piece);
         assert_eq!(expected.len(), 4);
-        for first in 0..=whole.len() {
-            for second in first..=whole.len() {
+        let step = if cfg!(miri) { 9 } else { 1 };
+        for first in (0..=whole.len()).step_by(step) {
+            for second in (first..=whole.len()).step_by(step) {
                 let pieces: CommandBytes =
                     smallvec![whole.slice(..first), whole.slice(first..second), whole.slice(second..)];
                 assert_eq!(words_of(&pieces), expected, "cut at {first} and {second}");

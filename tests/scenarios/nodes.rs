@@ -155,6 +155,8 @@ scenarios! {
 
     s56_a_reconnect_that_takes_long_costs_a_command_only_time => Scenario {
         virtual_time: Some("4 s without the node"),
+        // The pauses between attempts are drawn: by default one may end after the commands' deadline.
+        config: |config, _| config.reconnect_max_ms = 1_000,
         steps: &[
             Step::Flush(&[("SET a.k 1", "OK")]),
             Step::Cluster(|model| model.kill(A)),

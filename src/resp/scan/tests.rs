@@ -42,11 +42,12 @@ fn the_rest_of_a_bulk_is_wanted() {
 
 #[test]
 fn feeding_a_large_array_byte_by_byte_is_linear() {
-    let mut bytes = b"*100000\r\n".to_vec();
-    for i in 0..100_000 {
+    let elements = if cfg!(miri) { 100 } else { 100_000 };
+    let mut bytes = format!("*{elements}\r\n").into_bytes();
+    for i in 0..elements {
         bytes.extend_from_slice(format!("${}\r\n{}\r\n", 4 + i % 2, &"abcde"[..4 + i % 2]).as_bytes());
     }
-    assert!(bytes.len() > 1 << 20);
+    assert!(bytes.len() > 10 * elements);
     let mut scanner = Scanner::new(FrameLimits::default());
     for cut in 0..bytes.len() {
         assert!(matches!(scanner.scan(&bytes[..cut]), Ok(Scan::Incomplete { .. })));
@@ -59,7 +60,7 @@ fn feeding_a_large_array_byte_by_byte_is_linear() {
 #[test]
 fn feeding_a_long_line_byte_by_byte_is_linear() {
     for tag in ["+", "(", ",", "*1\r\n-"] {
-        let bytes = format!("{tag}{}\r\n", "1".repeat(60_000));
+        let bytes = format!("{tag}{}\r\n", "1".repeat(if cfg!(miri) { 200 } else { 60_000 }));
         let mut scanner = Scanner::new(FrameLimits::default());
         for cut in 0..bytes.len() {
             assert!(matches!(scanner.scan(&bytes.as_bytes()[..cut]), Ok(Scan::Incomplete { .. })));

@@ -79,5 +79,10 @@ fn settings(input: &mut Input<'_>) -> (Config, bool) {
     config.tryagain_wait_ms = if times & 64 == 0 { 1_000 } else { 20 };
     config.hops_max = if hops & 128 == 0 { 32 } else { hops & 7 };
     config.jitter_seed = u64::from(hops);
+    config.fail_fast_uncovered = flags & 2 != 0;
+    config.fenced_reconnect = flags & 4 != 0;
+    config.high_integrity = flags & 8 != 0;
+    config.sentinel_replies = [65_536, 1, 5, 0][usize::from(flags >> 4 & 3)];
+    config.sentinel_ms = if flags & 64 == 0 { 5_000 } else { 0 };
     (config, flags & 1 != 0)
 }

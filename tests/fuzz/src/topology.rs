@@ -4,7 +4,7 @@
 //! ```text
 //! for each view:   flags   then either bytes as they are (their number as a word before them), or choices of which a reply is built
 //!   bits 0-1: CLUSTER SLOTS, SHARDS, NODES, or the bytes given to each decoder    bit 2: bytes as they are    bit 3: as RESP3
-//!   bits 4-7: not merged where 0 to 12, else asked for at this time: merging looks at every slot, and takes longer than all else
+//!   bits 4-7: what all said is joined where 12; not merged where 0 to 12, else asked for at this time: merging looks at every slot, and takes longer than all else
 //! ```
 
 mod build;
@@ -12,8 +12,8 @@ mod build;
 use panpipe::config::{Endpoint, FrameLimits};
 use panpipe::resp::{ReplyRef, Scan, Scanner};
 use panpipe::topology::{
-    NODES_MAX, NodeTable, SlotKnowledge, Snapshot, SnapshotError, View, merge, parse_nodes, parse_shards,
-    parse_slots,
+    Doubt, NODES_MAX, NodeTable, SlotKnowledge, Snapshot, SnapshotError, Testimony, View, join, merge,
+    parse_nodes, parse_shards, parse_slots, state_ok, trusted,
 };
 
 use crate::input::Input;
@@ -24,7 +24,7 @@ const VIEWS_MAX: usize = 4;
 pub fn run(input: &[u8]) {
     let mut input = Input::new(input);
     let asked = Endpoint::new("seed.example", 7000);
-    let mut cluster = Cluster { table: NodeTable::new(), known: None };
+    let mut cluster = Cluster { table: NodeTable::new(), known: None, heard: Vec::new() };
     for _ in 0..VIEWS_MAX {
         if input.is_empty() {
             return;
@@ -32,10 +32,10 @@ pub fn run(input: &[u8]) {
         let flags = input.byte();
         for snapshot in snapshots(flags, &mut input, &asked) {
             check(&snapshot);
-            if flags >> 4 > 12 {
-                cluster.adopt(&snapshot, u64::from(flags >> 4));
-            } else {
-                cluster.meet(&snapshot);
+            match flags >> 4 {
+                time @ 13.. => cluster.adopt(&snapshot, u64::from(time), input.byte()),
+                12 => cluster.judge(snapshot, &mut input),
+                _ => drop(cluster.meet(&snapshot)),
             }
         }
     }
@@ -91,18 +91,21 @@ fn check(snapshot: &Snapshot) {
     }
 }
 
-/// Every node has an id and an address that no other has.
+/// Every node is well, and has an id and an address that no other has. (One that is not well does not get the address of one that is, and
+/// which that is may be told further down.)
 fn is_plain(snapshot: &Snapshot) -> bool {
     let mut endpoints: Vec<_> = snapshot.nodes.iter().map(|node| node.endpoint.as_ref()).collect();
     endpoints.sort_unstable();
     let differ = endpoints.windows(2).all(|pair| pair[0] != pair[1]);
-    differ && snapshot.nodes.iter().all(|node| !node.id.is_empty() && node.endpoint.is_some())
+    differ
+        && snapshot.nodes.iter().all(|node| node.health_ok && !node.id.is_empty() && node.endpoint.is_some())
 }
 
 struct Cluster {
     table: NodeTable,
     /// Made when it is needed: it is large.
     known: Option<SlotKnowledge>,
+    heard: Vec<Testimony>,
 }
 
 impl Cluster {
@@ -126,22 +129,51 @@ impl Cluster {
         indices
     }
 
-    /// The view is merged into what is known.
-    fn adopt(&mut self, snapshot: &Snapshot, sent_at_ns: u64) {
+    /// The view is one of several that are held against each other.
+    fn judge(&mut self, view: Snapshot, input: &mut Input<'_>) {
+        let info = [&b"cluster_state:ok\r\n"[..], b"cluster_state:fail", b"", input.take(24)];
+        self.heard.push(Testimony { state_ok: state_ok(info[input.below(4)]), view });
+        let trusted = trusted(&self.heard);
+        assert!(trusted.is_sorted() && trusted.iter().all(|&at| at < self.heard.len()));
+        let Some(joined) = join(trusted.iter().map(|&at| &self.heard[at].view)) else { return };
+        check(&joined);
+        let covered = |snapshot: &Snapshot| snapshot.covered();
+        assert!(trusted.iter().map(|&at| covered(&self.heard[at].view)).sum::<u32>() >= covered(&joined));
+        self.meet(&joined);
+    }
+
+    /// The view is merged into what is known: as the word of one node that is doubted, or of several, or neither.
+    fn adopt(&mut self, snapshot: &Snapshot, sent_at_ns: u64, how: u8) {
         let indices = self.meet(snapshot);
         let known = self.known.get_or_insert_default();
-        let view = View::new(snapshot, &indices, sent_at_ns);
+        let mut view = View::new(snapshot, &indices, sent_at_ns);
+        if how & 1 != 0 {
+            view = view.confirmed();
+        }
+        if how & 2 != 0 {
+            let rival_ns = (how & 4 != 0).then_some(14);
+            view = view.doubted(Doubt {
+                source: u16::from(how >> 4),
+                fresh_ns: u64::from(how >> 3 & 1),
+                rival_ns,
+            });
+        }
         let mut changes = Vec::new();
         let found = merge(known, &view, &mut changes);
         let written = known.adopt(&view);
         assert_eq!(written, found, "merging and adopting decide the same");
-        assert_eq!(found.changed as usize, changes.len());
+        assert_eq!((found.changed + found.removed) as usize, changes.len());
         for change in &changes {
-            let owner = known.owner(change.slot);
-            assert!(owner != change.from && owner == change.to);
-            assert!(owner.is_none_or(|owner| self.table.is_live(owner)));
+            assert!(change.to != change.from && known.owner(change.slot) == change.to);
+            assert!(change.to.is_none_or(|owner| self.table.is_live(owner)));
+            if let Some(owner) = change.to.filter(|_| how & 8 != 0) {
+                // A MOVED says the same, or something else.
+                known.learn(change.slot, owner ^ u16::from(how >> 7), u16::from(how >> 4), sent_at_ns);
+                return;
+            }
         }
-        assert_eq!(known.adopt(&view).changed, 0, "the same view changes nothing");
+        let again = known.adopt(&view);
+        assert_eq!((again.changed, again.removed), (0, 0), "the same view changes nothing");
         for index in self.table.absent_from(&indices) {
             if known.owners().count_owned(index) == 0 {
                 assert!(self.table.remove(index) && !self.table.is_live(index));

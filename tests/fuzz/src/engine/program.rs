@@ -32,7 +32,10 @@ impl World {
             23..=24 => self.pass([0, 1, 5, 20, 60, 150, 600, 2_500][input.below(8)]),
             25 => self.cancel(input.below(8)),
             26 => self.abandon(input.below(4)),
-            27 => self.take_results(),
+            27 => {
+                self.take_results();
+                self.check_books();
+            }
             28 => self.engine.refresh_topology(self.now),
             29 => self.damage(input),
             30 => self.spurious(input),
@@ -82,8 +85,8 @@ impl World {
             self.batches.push(Batch { id, commands: Vec::new(), flushed: false });
         }
         let batch = self.batches.iter_mut().find(|batch| !batch.flushed).expect("an open batch");
-        self.engine.submit(batch.id, &request, self.now);
-        batch.commands.push(number);
+        let index = self.engine.submit(batch.id, &request, self.now);
+        batch.commands.push((number, index));
     }
 
     /// A server answers its oldest command, one way or another.
@@ -100,6 +103,12 @@ impl World {
             (Kind::User { slot, .. }, 100..=219) => server::error(slot, input),
             (Kind::Ping { .. } | Kind::Sum, 100..=219) => server::error(0, input),
             (Kind::Topology, 100..=219) => server::other_view(input),
+            (Kind::Info | Kind::Nodes, 100..=219) => server::other_witness(kind, input),
+            (Kind::Echo(_), 100..=159) => {
+                // With `high_integrity` this ends the connection.
+                self.honest = false;
+                "-NOPERM this user has no permissions\r\n".to_owned()
+            }
             (Kind::Hello | Kind::NodeId | Kind::Setting, 100..=199) => {
                 self.honest = false;
                 server::odd_handshake(kind, input).to_owned()
@@ -158,7 +167,7 @@ impl World {
         if pick < self.batches.len() {
             let batch = self.batches.remove(pick);
             self.engine.abandon(batch.id);
-            for number in batch.commands {
+            for (number, _) in batch.commands {
                 self.fates[number as usize] = Fate::Abandoned;
             }
         }

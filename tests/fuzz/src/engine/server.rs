@@ -14,6 +14,11 @@ pub(super) enum Kind {
     Setting,
     NodeId,
     Topology,
+    /// CLUSTER INFO and CLUSTER NODES.
+    Info,
+    Nodes,
+    /// ECHO, and what is to come back.
+    Echo([u8; 16]),
     Asking,
     /// Of a caller: with this number, about this slot.
     User {
@@ -71,10 +76,13 @@ impl Socket {
     pub(super) fn answer(&mut self) -> bool {
         let Some(kind) = self.owed.pop_front() else { return false };
         let reply = match kind {
-            Kind::Hello => "%2\r\n+proto\r\n:3\r\n+mode\r\n+cluster\r\n".to_owned(),
+            Kind::Hello => "%3\r\n+proto\r\n:3\r\n+id\r\n:7\r\n+mode\r\n+cluster\r\n".to_owned(),
             Kind::Setting | Kind::Asking => "+OK\r\n".to_owned(),
             Kind::NodeId => format!("$40\r\n{:040}\r\n", self.port),
             Kind::Topology => view(&[(0, 5460, 1), (5461, 10922, 2), (10923, 16383, 3)]),
+            Kind::Info => bulk("cluster_enabled:1\r\ncluster_state:ok\r\n"),
+            Kind::Nodes => bulk(&nodes(&[(0, 5460, 1), (5461, 10922, 2), (10923, 16383, 3)], self.port)),
+            Kind::Echo(nonce) => bulk(&String::from_utf8_lossy(&nonce)),
             Kind::User { number, .. } | Kind::Ping { number } => format!(":{number}\r\n"),
             Kind::Sum => ":1\r\n".to_owned(),
         };
@@ -90,6 +98,19 @@ pub(super) fn view(ranges: &[(u16, u16, u16)]) -> String {
         reply += &format!("*3\r\n:{start}\r\n:{end}\r\n*3\r\n$1\r\nh\r\n:{port}\r\n$40\r\n{port:040}\r\n");
     }
     reply
+}
+
+/// The reply to CLUSTER NODES.
+pub(super) fn nodes(ranges: &[(u16, u16, u16)], myself: u16) -> String {
+    let line = |(start, end, port): &(u16, u16, u16)| {
+        let flags = if *port == myself { "myself,master" } else { "master" };
+        format!("{port:040} h:{port}@{port}7 {flags} - 0 0 {port} connected {start}-{end}\n")
+    };
+    ranges.iter().map(line).collect()
+}
+
+pub(super) fn bulk(text: &str) -> String {
+    format!("${}\r\n{text}\r\n", text.len())
 }
 
 /// One command off the front of the bytes: the engine writes nothing but whole arrays of bulk strings, one behind the other.
@@ -121,11 +142,17 @@ fn parse(bytes: &[u8]) -> Option<(Kind, usize)> {
         (b"HELLO", _) => Kind::Hello,
         (b"CLIENT" | b"AUTH", _) => Kind::Setting,
         (b"CLUSTER", b"MYID") => Kind::NodeId,
-        (b"CLUSTER", _) => Kind::Topology,
+        (b"CLUSTER", b"INFO") => Kind::Info,
+        (b"CLUSTER", b"NODES") => Kind::Nodes,
+        (b"CLUSTER", b"SLOTS") => Kind::Topology,
+        (b"ECHO", nonce) => Kind::Echo(nonce.try_into().expect("16 bytes")),
         (b"ASKING", _) => Kind::Asking,
         (b"PING", _) => Kind::Ping { number: number() },
         (b"EXISTS" | b"DBSIZE", _) => Kind::Sum,
-        (_, key) => Kind::User { number: number(), slot: panpipe::slot::slot_of(key) },
+        (b"GET" | b"SET" | b"RENAME", key) => {
+            Kind::User { number: number(), slot: panpipe::slot::slot_of(key) }
+        }
+        (name, _) => panic!("nobody asked for {}", name.escape_ascii()),
     };
     Some((kind, at))
 }
@@ -172,12 +199,26 @@ pub(super) fn other_view(input: &mut Input<'_>) -> String {
     }
 }
 
+/// What a witness says that is not what the others say.
+pub(super) fn other_witness(kind: Kind, input: &mut Input<'_>) -> String {
+    let port = |input: &mut Input<'_>| u16::from(1 + input.byte() % 5);
+    match (kind, input.below(4)) {
+        (_, 0) => "-NOPERM this user has no permissions\r\n".to_owned(),
+        (Kind::Info, 1) => bulk("cluster_state:fail\r\n"),
+        (Kind::Info, _) => bulk("cluster_known_nodes:3\r\n"),
+        (_, 1) => bulk("nothing"),
+        (_, 2) => bulk(&nodes(&[(0, 16383, port(input))], port(input))),
+        _ => bulk(&nodes(&[(0, 5460, port(input)), (5461, 10922, port(input))], port(input))),
+    }
+}
+
 /// A reply to the handshake that is none of the usual.
 pub(super) fn odd_handshake(kind: Kind, input: &mut Input<'_>) -> &'static str {
     match (kind, input.below(6)) {
         (Kind::Hello, 0) => "-ERR unknown command 'HELLO'\r\n",
         (Kind::Hello, 1) => "%2\r\n+proto\r\n:3\r\n+mode\r\n+standalone\r\n",
         (Kind::Hello, 2) => "-NOAUTH HELLO must be called with the client already authenticated\r\n",
+        (Kind::Setting, 0) => "-ERR No such client\r\n",
         (_, 3) => "-LOADING Redis is loading the dataset in memory\r\n",
         (_, 4) => "-ERR max number of clients reached\r\n",
         (_, 5) => "-NOPERM this user has no permissions\r\n",

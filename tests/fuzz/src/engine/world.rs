@@ -21,7 +21,8 @@ pub(super) enum Fate {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) id: BatchId,
-    pub(super) commands: Vec<u32>,
+    /// Numbers of its commands, and their places.
+    pub(super) commands: Vec<(u32, u32)>,
     pub(super) flushed: bool,
 }
 
@@ -177,15 +178,20 @@ impl World {
             self.tokens.retain(|(live, _)| *live != number);
         }
         let engine = &mut self.engine;
-        let fates = &mut self.fates;
+        let (fates, echoes, honest) = (&mut self.fates, &self.echoes, self.honest);
         self.batches.retain(|batch| {
             if !batch.flushed || !engine.is_complete(batch.id) {
                 return true;
             }
-            for &number in &batch.commands {
+            engine.join_parts(batch.id);
+            for &(number, index) in &batch.commands {
                 let fate = &mut fates[number as usize];
                 assert_eq!(*fate, Fate::Pending, "{number} completed twice");
                 *fate = Fate::Done;
+                let result = engine.batch_result(batch.id, index).expect("a batch that is complete");
+                if honest && echoes[number as usize] {
+                    check_reply(number, &result);
+                }
             }
             engine.abandon(batch.id);
             false
@@ -217,9 +223,15 @@ impl World {
         self.pass(5);
     }
 
+    /// The engine's own books agree with each other.
+    pub(super) fn check_books(&self) {
+        assert_eq!(self.engine.audit().problems, Vec::<String>::new());
+    }
+
     /// All is well for as long as a command may take.
     pub(super) fn heal(&mut self) {
         self.flush();
+        self.check_books();
         for _ in 0..20 {
             self.turn();
         }
@@ -248,6 +260,8 @@ impl World {
         assert_eq!((stats.in_flight, stats.queued_bytes, stats.parked), (0, 0, 0));
         assert!(self.engine.next_completion().is_none() && !self.engine.has_completions());
         assert!(self.tokens.is_empty() && self.batches.is_empty());
+        let audit = self.engine.audit();
+        assert_eq!((audit.rows, audit.problems), (0, Vec::new()));
     }
 }
 
