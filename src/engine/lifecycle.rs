@@ -256,7 +256,9 @@ impl Engine {
         }
         // A node that redirects named and no view has yet is about to be in one.
         let left = link.was_in_view || now >= link.last_progress.after_ms(self.config.node_silent_ms);
-        if left && link.in_flight.is_empty() && self.refresh.applied > 0 {
+        // Nor is one closed that was dialled because nobody else could be asked for the topology: it is about to be.
+        let sought = self.refresh.searching.is_some();
+        if left && !sought && link.in_flight.is_empty() && self.refresh.applied > 0 {
             let conn = ConnId { node: row, generation: link.generation };
             link.forget_socket(&self.config);
             link.state = LinkState::Idle;
