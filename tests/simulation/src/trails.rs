@@ -46,7 +46,7 @@ impl World {
     /// In doubt although it was never written whole, or although the beginning of its reply proves that it ran.
     fn needless_doubt(&self, op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
         // (One that is half written when its time is up, or when it is cancelled, will be completed: that doubt has a reason.)
-        let Fate::Failed { outcome: Outcome::Unknown, why: Why::Connection, text } = &op.fate else {
+        let Fate::Failed { outcome: Outcome::Unknown, why: Why::Connection, .. } = &op.fate else {
             return None;
         };
         if op.kind.is_split() {
@@ -55,8 +55,7 @@ impl World {
         if trail.written == 0 {
             return Some(("doubt", "is in doubt and was never written whole".to_owned()));
         }
-        // Of a node that has fallen silent in the middle of a reply nothing is said.
-        let was_begun = trail.was_begun == Some(op.done) && !text.contains("no reply for too long");
+        let was_begun = trail.was_begun == Some(op.done);
         was_begun.then(|| ("doubt", "is in doubt although its reply had begun".to_owned()))
     }
 
