@@ -10,7 +10,7 @@ use panpipe::config::{Order, Overtaken};
 use panpipe::testkit::Execution;
 use smallvec::SmallVec;
 
-use crate::ops::{Fate, Key, Kind, Op, Why, number_of};
+use crate::ops::{Fate, Key, Kind, Op, number_of};
 use crate::options::Theme;
 use crate::world::{Problem, World};
 
@@ -155,12 +155,13 @@ impl<'a> Judge<'a> {
 
     /// With fenced reconnects the order holds for all that ran, whatever their callers know, and however often they ran.
     fn check_final(&mut self) {
+        let policy = self.world.engine.config().retry_unknown;
         let mut last: BTreeMap<Key, u32> = BTreeMap::new();
         let mut late = Vec::new();
         for (at, execution) in self.journal.iter().enumerate().filter(|(_, execution)| execution.is_write) {
             let Some(op) = self.op_of(execution).filter(|op| op.kind.is_ordered()) else { continue };
-            // Its caller gave it up: it may have been taken back while it waited to be sent again.
-            if matches!(op.fate, Fate::Abandoned | Fate::Failed { why: Why::Other, .. }) {
+            // One that waited to be sent again may have been given up by its caller, or run out of time.
+            if op.kind.may_repeat(policy) && !op.fate.has_run() {
                 continue;
             }
             for &key in op.keys.iter().filter(|key| is_about(execution, **key, self.world)) {
