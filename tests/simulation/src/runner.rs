@@ -80,11 +80,16 @@ pub fn many(first: u64, count: u64, settings: Settings, failures_max: usize, pro
             }
             let outline = outline(seed, settings);
             let Ok(mut total) = total.lock() else { return };
+            let failed_before = total.failures.len();
             total.take(seed, outline);
+            if let Some(failure) = total.failures.get(failed_before).filter(|_| progress) {
+                // At once: the rest may take an hour.
+                eprintln!("seed {}: {}: {}", failure.seed, failure.problem.check, failure.problem.text);
+            }
             if total.failures.len() >= failures_max {
                 stop.store(true, Ordering::Relaxed);
             }
-            if progress && total.seeds.is_multiple_of((count / 20).max(1)) {
+            if progress && total.seeds.is_multiple_of((count / 50).max(1)) {
                 let seconds = began.elapsed().as_secs();
                 eprintln!("{} of {count} seeds, {} failed, {seconds} s", total.seeds, total.failures.len());
             }
