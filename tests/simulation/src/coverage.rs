@@ -2,7 +2,7 @@
 
 use panpipe::engine::FENCE_STATES;
 
-use crate::storm::Fault;
+use crate::faults::Fault;
 
 /// Refusals that are counted, by their first word.
 pub(crate) const CODES: [&str; 11] = [

@@ -50,10 +50,11 @@
 //!
 //! # Where to add something
 //!
-//! A fault is a line in `storm` and what it does; a check is a function in `oracle` (of results) or `trails` (of the way there); a command
+//! A fault is a line in `faults` and what it does in `storm`; a check is a function in `oracle` (of results) or `trails` (of the way there); a command
 //! is a `Kind` in `ops`. A check that cannot fail is worth nothing: break the rule it is for, and see.
 
 mod coverage;
+mod faults;
 mod monitor;
 pub mod mutants;
 mod ops;

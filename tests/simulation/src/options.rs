@@ -4,7 +4,7 @@ use panpipe::config::{Broken, Order, Overtaken, RetryUnknown};
 use panpipe::testkit::{Dice, ModelConfig, NetworkOptions};
 use panpipe::{Config, Endpoint};
 
-use crate::storm::Fault;
+use crate::faults::Fault;
 
 /// What the caller of the simulation asks for; the same for all seeds.
 #[derive(Debug, Clone, Copy, Default)]

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::coverage::Coverage;
+use crate::faults::Fault;
 use crate::options::Settings;
 use crate::run::{Outline, run};
-use crate::storm::Fault;
 use crate::world::Problem;
 
 thread_local! {

@@ -2,9 +2,10 @@
 
 use panpipe::testkit::ModelCluster;
 
+use crate::faults::Fault;
 use crate::ops::{KEYS_PER_SLOT, Key};
 use crate::options::Theme;
-use crate::storm::{Cure, Fault};
+use crate::storm::Cure;
 use crate::world::World;
 
 /// More than the longest way there and back, with the pauses of a few refusals.
