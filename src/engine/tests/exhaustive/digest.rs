@@ -55,7 +55,7 @@ fn fence(fence: &Fence, now: Timestamp, out: &mut DefaultHasher) {
     for (sequence, ran) in &fence.ran {
         (sequence, footprint(ran)).hash(out);
     }
-    for tryagain in &fence.tryagains {
-        tryagain.sequence.hash(out);
+    for sequence in fence.tryagains.keys() {
+        sequence.hash(out);
     }
 }
