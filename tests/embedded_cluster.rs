@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use panpipe::testkit::EmbeddedCluster;
+use panpipe::testkit::{EmbeddedCluster, Quirk};
 
 /// A connection that sends words and reads a known number of bytes.
 struct Wire(TcpStream);
@@ -129,6 +129,35 @@ fn late_answers_arrive_before_the_end_of_the_connection() {
     let mut wire = Wire::open(&cluster, 0);
     wire.send(&["PING", "QUIT"]);
     wire.expect("+PONG\r\n+OK\r\n");
+    assert!(wire.is_ended());
+}
+
+#[test]
+fn a_node_has_quirks_at_the_commands_they_were_planned_for() {
+    let cluster = EmbeddedCluster::builder().primaries(1).start().expect("sockets");
+    cluster.with(|model| {
+        model.quirk(0, "get k", 2, Quirk::Say(b"+no\r\n".to_vec()));
+        model.quirk(0, "INCR", 1, Quirk::Mute);
+        model.quirk(0, "INCR", 1, Quirk::Before(b">1\r\n+x\r\n".to_vec()));
+        model.quirk(0, "ECHO", 1, Quirk::Behind(b"+extra\r\n".to_vec()));
+        model.quirk(0, "PING", 1, Quirk::First(|model| model.refusals_mut(0).loading = true));
+        model.quirk(0, "STRLEN", 1, Quirk::Cut(1));
+    });
+    let mut wire = Wire::open(&cluster, 0);
+    wire.send(&["GET k", "SET k 1", "GET k", "GET k", "GET other", "INCR k", "INCR k", "ECHO a"]);
+    wire.expect("+no\r\n+OK\r\n+no\r\n$1\r\n1\r\n$-1\r\n>1\r\n+x\r\n:3\r\n$1\r\na\r\n+extra\r\n");
+    wire.send(&["PING", "GET k"]);
+    wire.expect(&"-LOADING Redis is loading the dataset in memory\r\n".repeat(2));
+    cluster.with(|model| model.set_loading(0, false));
+    cluster.set_piece_bytes(0, 1);
+    wire.send(&["GET k", "STRLEN k", "GET k"]);
+    wire.expect("$1\r\n3\r\n:");
+    assert!(wire.is_ended());
+    let mut wire = Wire::open(&cluster, 0);
+    cluster.with(|model| model.hang_up_within_command(0, 5));
+    wire.send(&["SET k 4"]);
+    wire.expect("+OK\r\n");
+    wire.0.write_all(b"*2\r\n$3\r\nGET").expect("the server reads");
     assert!(wire.is_ended());
 }
 

@@ -13,10 +13,18 @@ mod coverage;
 mod handshakes;
 #[path = "scenarios/names.rs"]
 mod names;
+#[path = "scenarios/nodes.rs"]
+mod nodes;
+#[path = "scenarios/order.rs"]
+mod order;
 #[path = "scenarios/redirects.rs"]
 mod redirects;
+#[path = "scenarios/results.rs"]
+mod results;
 #[path = "scenarios/script.rs"]
 mod script;
+#[path = "scenarios/seeds.rs"]
+mod seeds;
 #[path = "scenarios/states.rs"]
 mod states;
 #[path = "scenarios/topologies.rs"]

@@ -231,6 +231,7 @@ impl Engine {
             None => self.refresh.again = true,
         }
         self.ask_again(now);
+        self.ask_while_waited_for(now);
     }
 }
 

@@ -80,6 +80,11 @@ impl Engine {
             let ends = [link.queue.acked(), link.queue.sent(), link.queue.encoded()];
             audit.expect(ends.is_sorted(), || format!("link {row}: acked, sent, encoded are {ends:?}"));
             sums.bytes += held;
+            // Answered, and not told until a sentinel has come back.
+            for entry in link.guard.held() {
+                sums.in_flight += 1;
+                *sums.referenced.entry(entry.batch).or_default() += 1;
+            }
             for entry in link.in_flight.iter() {
                 sums.in_flight += 1;
                 *sums.referenced.entry(entry.batch).or_default() += 1;

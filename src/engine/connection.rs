@@ -94,6 +94,8 @@ impl fmt::Debug for Prelude {
 pub(crate) struct Link {
     /// Where to connect; `None` while the node is known by id only.
     pub(crate) endpoint: Option<Endpoint>,
+    /// The address, as the topology tells it, that was dialled last: the node may have another by now.
+    pub(crate) dialled: Option<Endpoint>,
     pub(crate) state: LinkState,
     pub(crate) generation: u32,
     pub(crate) queue: SendQueue,
@@ -149,6 +151,7 @@ impl Link {
     pub(crate) fn new(endpoint: Option<Endpoint>, config: &Config) -> Self {
         Link {
             endpoint,
+            dialled: None,
             state: LinkState::Idle,
             generation: 0,
             queue: SendQueue::default(),

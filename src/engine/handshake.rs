@@ -7,17 +7,18 @@
 //!   CLIENT SETINFO LIB-VER 0.1.0           │
 //!   CLUSTER MYID                          ─┘
 //!                                                       %7 server redis … proto 3 … mode cluster
-//!   (user bytes may leave from here on)
 //!                                                       +OK   (or an error, ignored: servers before 7.2)
 //!                                                       +OK
-//!                                                       $40 07c37df…
+//!                                                       $40 07c37df…   (or an error: proxies)
+//!   (user bytes may leave from here on)
 //!   CLIENT KILL ID 17   (with `fenced_reconnect`, where commands of connection 17 are in doubt; user bytes then wait for its reply)
 //!                                                       :1
 //! ```
 //!
 //! HELLO is the first and only AUTH of the write, so a refusal has no replies pending in front of it. User bytes wait for its verified
-//! reply: after a failed AUTH they would run as the default user. A server without HELLO (before 6.0, some proxies) answers with an
-//! error; then AUTH and CLIENT SETNAME follow, and the connection speaks RESP2.
+//! reply: after a failed AUTH they would run as the default user. They wait for the id too, which costs no round trip: an address may have
+//! been given to another node, or another cluster, since it was learnt. A server without HELLO (before 6.0, some proxies) answers with an
+//! error; then AUTH follows, then CLIENT SETNAME and CLUSTER MYID together, and the connection speaks RESP2.
 //! (<https://redis.io/docs/latest/commands/hello/>)
 
 use std::collections::VecDeque;
@@ -66,7 +67,7 @@ pub(crate) enum Progress {
 #[derive(Debug, Default)]
 pub(crate) struct Handshake {
     expected: VecDeque<Expected>,
-    /// The protocol is agreed on, and the credentials are good.
+    /// The protocol is agreed on, the credentials are good, and the node has told its id or that it does not want to.
     verified: bool,
     /// User bytes wait until earlier connections are dead.
     fenced: bool,
@@ -130,9 +131,10 @@ impl Handshake {
     }
 
     fn after_auth(&mut self, config: &Config, out: &mut Vec<u8>) {
-        // An empty name is the default: there is always one reply to wait for before user bytes are released.
+        // An empty name is the default.
         let name = config.client_name.as_deref().unwrap_or("");
         self.push(Expected::SetName, &[b"CLIENT", b"SETNAME", name.as_bytes()], out);
+        self.push(Expected::NodeId, &[b"CLUSTER", b"MYID"], out);
     }
 
     fn push(&mut self, expected: Expected, words: &[&[u8]], out: &mut Vec<u8>) {
@@ -156,12 +158,8 @@ impl Handshake {
                 self.after_auth(config, &mut out);
                 Progress::Send(out)
             }
-            Some(Expected::SetName) if reply.as_bytes() == Some(b"OK") => {
-                self.push(Expected::NodeId, &[b"CLUSTER", b"MYID"], &mut out);
-                self.verified = true;
-                Progress::Send(out)
-            }
-            Some(Expected::NodeId) => Progress::NodeId(reply.as_str().unwrap_or("").to_owned()),
+            Some(Expected::SetName) if reply.as_bytes() == Some(b"OK") => Progress::Waiting,
+            Some(Expected::NodeId) => self.on_node_id(reply.as_str().unwrap_or("")),
             Some(Expected::Ignored) => Progress::Waiting,
             Some(Expected::Kill) => {
                 self.lift_fence();
@@ -188,6 +186,12 @@ impl Handshake {
         self.fenced = self.expected.contains(&Expected::Kill);
     }
 
+    /// The last that user bytes wait for; whether it is the right one is the caller's to judge.
+    fn on_node_id(&mut self, id: &str) -> Progress {
+        self.verified = true;
+        Progress::NodeId(id.to_owned())
+    }
+
     fn on_hello(&mut self, reply: ReplyRef<'_>) -> Progress {
         let mut protocol = None;
         let mut mode = None;
@@ -208,7 +212,6 @@ impl Handshake {
         if mode.is_some_and(|mode| mode != "cluster") {
             return Progress::Refused(ErrorKind::NotCluster { address: String::new() });
         }
-        self.verified = true;
         Progress::Waiting
     }
 
@@ -224,7 +227,9 @@ impl Handshake {
                 Progress::Refused(ErrorKind::NotCluster { address: String::new() })
             }
             (Some(Expected::Ignored), _) => Progress::Waiting,
-            (Some(Expected::NodeId), _) => Progress::NodeId(String::new()),
+            // It will tell once it has read its data.
+            (Some(Expected::NodeId), Code::Loading) => Progress::Loading(error),
+            (Some(Expected::NodeId), _) => self.on_node_id(""),
             // It is dead already: what is wanted.
             (Some(Expected::Kill), _) if text.starts_with(b"ERR No such client") => {
                 self.lift_fence();

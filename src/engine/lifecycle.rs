@@ -12,6 +12,7 @@ use crate::resp::scan::Scanner;
 
 /// A connection that served this long may be dialled again at once.
 const STABLE_MS: u64 = 10_000;
+const STRANGER: &str = "the address belongs to another node now";
 
 /// Why a connection is given up.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) enum LostBecause {
     Protocol(ProtocolError),
     /// Replies and commands do not match.
     Desync(&'static str),
+    /// The address belongs to another node now: the one with this id.
+    Stranger(String),
     /// The server does not want us, or is not what we look for.
     Refused(ErrorKind),
     /// The server has no room for another client, or takes none from here.
@@ -36,8 +39,10 @@ impl Engine {
     /// Asks for a connection to a node, unless there is one or it is too early.
     pub(crate) fn want_connection(&mut self, row: u16, now: Timestamp) {
         let Some(link) = self.links.get(usize::from(row)) else { return };
-        if link.state == LinkState::Idle {
-            self.dial(row, now);
+        match link.state {
+            LinkState::Idle => self.dial(row, now),
+            LinkState::Backoff { .. } => self.ask_while_waited_for(now),
+            _ => {}
         }
     }
 
@@ -50,6 +55,7 @@ impl Engine {
         link.refused = false;
         link.redial = false;
         link.stats.connects += 1;
+        link.dialled = self.nodes.get(row).and_then(|node| node.endpoint().cloned());
         let deadline = now.after_ms(self.config.connect_timeout_ms);
         link.state = LinkState::Connecting { deadline };
         let conn = ConnId { node: row, generation: link.generation };
@@ -131,21 +137,6 @@ impl Engine {
         self.dial_waiting(now);
     }
 
-    /// The node tells its id: an address may have been given to somebody else since we learnt it.
-    pub(crate) fn on_node_id(&mut self, row: u16, id: &str) -> Result<(), LostBecause> {
-        let known = self.nodes.get(row).map_or("", |node| node.id());
-        if known.is_empty() {
-            self.nodes.learn_id(row, id);
-            return Ok(());
-        }
-        if id.is_empty() || known == id || !keeps!(self.config, NodeIdentity) {
-            Ok(())
-        } else {
-            self.refresh.strangers.insert(row);
-            Err(LostBecause::Desync("the address belongs to another node now"))
-        }
-    }
-
     /// The transport lost the socket, or could not make it.
     pub fn handle_closed(&mut self, conn: ConnId, reason: &str, now: Timestamp) {
         if let Some(row) = self.live(conn) {
@@ -163,13 +154,19 @@ impl Engine {
 
     fn forget(&mut self, row: u16, because: LostBecause, now: Timestamp) {
         let name = self.node_name(row);
-        if let LostBecause::Desync(what) = because {
+        let stranger = match &because {
+            LostBecause::Stranger(id) => Some(id.clone()),
+            _ => None,
+        };
+        if let Some(what) = mismatch_of(&because) {
             self.report_desync(row, what);
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         let was_ready = link.is_ready();
         let begun = match because {
-            LostBecause::Closed(_) if link.expects_result() && keeps!(self.config, ReplyBegun) => {
+            LostBecause::Closed(_) | LostBecause::Silent(_)
+                if link.expects_result() && keeps!(self.config, ReplyBegun) =>
+            {
                 lost::reply_begun(link.recv.unread())
             }
             _ => None,
@@ -199,6 +196,9 @@ impl Engine {
         self.events.push(Event::NodeDown { node: name, reason: failure.to_string() });
         self.refresh.on_link_lost(row, now);
         self.refresh.excuse_witness(row, now);
+        if let Some(id) = stranger {
+            self.give_address_away(row, &id, now);
+        }
         if self.has_topology() {
             self.request_refresh(None, now);
         } else {
@@ -277,6 +277,15 @@ impl Engine {
     }
 }
 
+/// What does not fit.
+fn mismatch_of(because: &LostBecause) -> Option<&'static str> {
+    match because {
+        LostBecause::Desync(what) => Some(what),
+        LostBecause::Stranger(_) => Some(STRANGER),
+        _ => None,
+    }
+}
+
 fn failure_of(because: LostBecause, was_ready: bool, name: &str) -> ErrorKind {
     let address = name.to_owned();
     match because {
@@ -286,6 +295,7 @@ fn failure_of(because: LostBecause, was_ready: bool, name: &str) -> ErrorKind {
         LostBecause::Silent(what) => ErrorKind::Connect { address, reason: what.to_owned() },
         LostBecause::Protocol(error) => ErrorKind::Protocol(error),
         LostBecause::Desync(what) => ErrorKind::Desync { what: what.to_owned() },
+        LostBecause::Stranger(_) => ErrorKind::Desync { what: STRANGER.to_owned() },
         LostBecause::Refused(ErrorKind::NotCluster { .. }) => ErrorKind::NotCluster { address },
         LostBecause::Refused(kind) => kind,
         LostBecause::Full(error) | LostBecause::Loading(error) => {

@@ -20,7 +20,7 @@
 //! `submit` routes and encodes, `connection` with `send_queue`, `in_flight` and `recv_buf` is one node's state, `complete` gives replies
 //! to their owners (`reply_slab` for pipelines, `stream` for the event-driven use), `redirect` and `fence` hold commands back and send
 //! them on, `refresh` learns the topology, `search` finds somebody to ask, `sanity` says what is believed, `view`
-//! takes it over, `arbitrate` hears several nodes where one is in doubt, `coverage` answers for slots without owner, `lifecycle` connects and buries, `timer` watches deadlines.
+//! takes it over, `identity` says who is at which address, `arbitrate` hears several nodes where one is in doubt, `coverage` answers for slots without owner, `lifecycle` connects and buries, `timer` watches deadlines.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
@@ -39,6 +39,7 @@ mod event;
 mod fence;
 mod fenced_reconnect;
 mod handshake;
+mod identity;
 mod in_flight;
 mod leg;
 mod lifecycle;

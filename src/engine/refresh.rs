@@ -13,10 +13,11 @@
 //! Asked is the node that the trigger names, else a random connected primary. While nobody is connected, nodes are dialled one after the
 //! other, then the seeds, whose names are resolved afresh; the pauses between two such rounds double.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::engine::Engine;
 use crate::engine::arbitrate::Arbitration;
+use crate::engine::connection::Link;
 use crate::engine::event::Event;
 use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::time::Timestamp;
@@ -67,8 +68,6 @@ pub(crate) struct Refresh {
     pub(super) rounds: u32,
     /// Nodes that are cut off from the others, as they said, and until when that is remembered.
     suspects: BTreeMap<u16, Timestamp>,
-    /// Nodes at whose address another server answers.
-    pub(crate) strangers: BTreeSet<u16>,
     /// Views in a row that did not tell the address of a node with slots.
     unreachable_seen: u32,
     /// Whose view was applied last, and when it was asked for.
@@ -98,7 +97,6 @@ impl Refresh {
             searching: None,
             rounds: 0,
             suspects: BTreeMap::new(),
-            strangers: BTreeSet::new(),
             unreachable_seen: 0,
             last_view: None,
             arbitration: None,
@@ -109,6 +107,15 @@ impl Refresh {
             arbitrated: 0,
             last_failure: None,
         }
+    }
+
+    /// What it is about, without times: whom it asks, whether it wants to, whether the answer will be older than what is known.
+    #[cfg(test)]
+    pub(crate) fn state(&self, learned_at_ns: Option<u64>) -> impl std::hash::Hash {
+        let flight = self.flight.as_ref();
+        let outdated = flight.map(|flight| learned_at_ns >= Some(flight.sent_at.as_nanos()));
+        let row = flight.map(|flight| flight.row);
+        (row, outdated, self.wanted == Timestamp::NEVER, self.again, self.hint, self.avoid)
     }
 
     pub(crate) fn due(&self) -> Timestamp {
@@ -356,6 +363,23 @@ impl Engine {
             self.refresh.again = false;
             self.request_refresh(None, now);
         }
+    }
+
+    /// Commands wait for a node that cannot be reached: others may know its successor any moment, and no reply will tell. Asks on, at the pace
+    /// of triggers that persist, until nobody waits.
+    pub(crate) fn ask_while_waited_for(&mut self, now: Timestamp) {
+        if self.refresh.is_busy() || self.refresh.wanted != Timestamp::NEVER || !self.is_node_waited_for() {
+            return;
+        }
+        let pause_ends = self.refresh.last_done.after_ms(self.refresh.pause_ms);
+        let jitter_ms = self.refresh_jitter_ms();
+        self.refresh.wanted = pause_ends.max(now).after_ms(jitter_ms);
+    }
+
+    fn is_node_waited_for(&self) -> bool {
+        let unreachable = |link: &&Link| !link.is_ready() && (link.attempts > 0 || link.endpoint.is_none());
+        let mut unreachable = self.links.iter().filter(unreachable);
+        unreachable.any(|link| link.in_flight.iter().any(|entry| self.is_wanted(entry)))
     }
 
     /// A node that serves slots has no address in this view: another node may know it.

@@ -12,6 +12,7 @@ impl Engine {
     pub(crate) fn read_view(&mut self, row: u16, reply: ReplyRef<'_>) -> Result<Snapshot, String> {
         self.check_view_bytes(reply.frame().len())?;
         let asked = self.nodes.get(row).and_then(|node| node.endpoint().cloned());
+        let asked = asked.or_else(|| self.links.get(usize::from(row))?.dialled.clone());
         let asked = asked.ok_or("its address is unknown")?;
         let snapshot = topology::parse_slots(reply, &asked).map_err(|error| {
             self.refresh.too_large += u64::from(error == topology::SnapshotError::TooManyNodes);
@@ -43,7 +44,8 @@ impl Engine {
     }
 
     /// Whether a view comes from a node that has left for another cluster, or never was in ours: it names none of our nodes, and the node
-    /// that gave it is one of them, or one of them is still in service.
+    /// that gave it is one of them, or one of them is still in service. Who is found at an address that is no seed's is not believed either:
+    /// only the seeds are the caller's word for which cluster is meant.
     fn is_of_another_cluster(&self, row: u16, snapshot: &Snapshot) -> bool {
         let is_ours = |row: u16| {
             let known = self.nodes.get(row).is_some_and(|node| !node.id().is_empty());
@@ -51,6 +53,8 @@ impl Engine {
         };
         let named = |id: &str| self.nodes.by_id(id).is_some_and(is_ours);
         let mut others = (0..self.links.len() as u16).filter(|&row| is_ours(row) && self.can_be_asked(row));
-        !snapshot.nodes.iter().any(|node| named(&node.id)) && (is_ours(row) || others.next().is_some())
+        let vouched_for = !self.has_topology() || self.is_at_seed(row);
+        !snapshot.nodes.iter().any(|node| named(&node.id))
+            && (is_ours(row) || others.next().is_some() || !vouched_for)
     }
 }

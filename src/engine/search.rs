@@ -39,11 +39,7 @@ impl Engine {
     /// Everybody has been tried. The addresses we know may all be given up, or given to others: resolve the seeds' names afresh, and take
     /// whoever answers there now.
     fn admit_seeds_afresh(&mut self) {
-        let strangers = std::mem::take(&mut self.refresh.strangers);
         for seed in self.config.seeds.clone() {
-            if let Some(row) = self.nodes.by_endpoint(&seed).filter(|row| strangers.contains(row)) {
-                self.nodes.forget_address(row);
-            }
             if let Some(row) = self.nodes.admit_afresh(&seed) {
                 self.ensure_link(row);
             }

@@ -1,5 +1,6 @@
 //! A look at all connections, every half second while something is owed: nodes that are silent or next to it are given up, those that have
-//! answered for a while are due for a sentinel, and those that have had nothing to do give their buffers back.
+//! answered for a while are due for a sentinel, those that have had nothing to do give their buffers back, and those that no view names are
+//! closed.
 
 use crate::engine::connection::Link;
 use crate::engine::lifecycle::LostBecause;
@@ -17,7 +18,7 @@ impl Engine {
     pub(crate) fn sweep(&mut self, now: Timestamp) {
         self.give_up_silent(now);
         self.guard_by_time(now);
-        let idle_until = self.shrink_idle(now);
+        let idle_until = self.shrink_idle(now).min(self.close_leftovers(now));
         let busy = self.links.iter().any(is_waiting);
         self.timers.sweep = if busy { now.after_ms(SWEEP_MS) } else { idle_until };
     }
@@ -47,6 +48,20 @@ impl Engine {
                 self.lose(row, LostBecause::Silent("no whole reply for too long"), now);
             }
         }
+    }
+
+    /// Closes connections to nodes that no view names (a seed that serves nothing) once they have been quiet for long enough; answers when the
+    /// next is due.
+    fn close_leftovers(&mut self, now: Timestamp) -> Timestamp {
+        let mut next = Timestamp::NEVER;
+        for row in 0..self.links.len() as u16 {
+            self.after_drained(row, now);
+            let Some(link) = self.links.get(usize::from(row)) else { continue };
+            if link.is_ready() && !link.in_view && link.in_flight.is_empty() && self.has_topology() {
+                next = next.min(link.last_progress.after_ms(self.config.node_silent_ms));
+            }
+        }
+        next
     }
 
     /// Gives memory back that connections hold and have not needed for a while; answers when the next is due.

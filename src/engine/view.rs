@@ -42,10 +42,11 @@ impl Engine {
         for link in &mut self.links {
             link.in_view = false;
         }
+        // First the pause until the next one: who is waited for is asked about after it.
+        self.note_view(now);
         for &row in rows.iter().flatten() {
             self.admit_to_view(row, now);
         }
-        self.note_view(now);
         if summary.disputed > 0 || summary.stale > 0 {
             self.arbitrate(source, summary.dispute, now);
         }
@@ -56,6 +57,7 @@ impl Engine {
         for row in 0..self.links.len() as u16 {
             self.after_drained(row, now);
         }
+        self.ask_while_waited_for(now);
         self.bury_absent(&rows);
     }
 

@@ -80,9 +80,18 @@ impl Exec<'_> {
             }
         };
         self.omit_asking_reply(is_asking, start, reply);
+        self.omit_reply(words, start, reply);
         // One-shot, but for a transaction: one ASKING in front of MULTI covers it all.
         if self.session.transaction.is_none() && !is_asking {
             self.session.asking = false;
+        }
+    }
+
+    /// A fault: the reply to a command with keys is swallowed.
+    fn omit_reply(&mut self, words: &[&[u8]], start: usize, reply: &mut Reply<'_>) {
+        if self.session.omits > 0 && self.find(words).is_ok_and(|command| command.keys.first != 0) {
+            self.session.omits -= 1;
+            reply.truncate(start);
         }
     }
 

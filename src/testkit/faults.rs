@@ -85,6 +85,13 @@ impl ModelCluster {
         self.nodes[node].omits_asking_reply = omits;
     }
 
+    /// Makes a connection's server swallow one more of its replies to commands with keys.
+    pub fn omit_reply(&mut self, session: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.omits += 1;
+        }
+    }
+
     /// Switches LOADING on or off.
     pub fn set_loading(&mut self, node: usize, loading: bool) {
         self.nodes[node].refusals.loading = loading;

@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) is_authenticated: bool,
     pub(crate) name: Vec<u8>,
     pub(crate) asking: bool,
+    /// Replies to commands with keys that will be swallowed.
+    pub(crate) omits: u32,
     /// Its reply to ASKING was held back.
     pub(crate) owes_asking_reply: bool,
     pub(crate) reads_replica: bool,
@@ -73,6 +75,7 @@ impl Session {
             is_authenticated,
             name: Vec::new(),
             asking: false,
+            omits: 0,
             owes_asking_reply: false,
             reads_replica: false,
             transaction: None,

@@ -145,7 +145,7 @@ impl NodeTable {
                 node.learned.retain(|alias| !alias.is_at(&endpoint.host, endpoint.port));
             }
         }
-        self.add(Node::at(Some(endpoint.clone())))
+        self.admit(endpoint)
     }
 
     /// Notes the id that a node told of itself, where none is known yet. An id that another entry has is left there: this one is a second
@@ -213,11 +213,40 @@ impl NodeTable {
         Some(index).filter(|&index| self.live(index).is_some_and(|node| node.endpoint.is_some()))
     }
 
-    /// Another server answers at this node's address: a later connection to it means that one.
-    pub fn forget_address(&mut self, index: NodeIndex) {
+    /// The node is not known by its id any more: whoever answers there next may tell one.
+    pub fn forget_id(&mut self, index: NodeIndex) {
         if let Some(node) = self.live_mut(index) {
-            node.endpoint = None;
+            let id = std::mem::take(&mut node.id);
+            self.by_id.remove(&id);
         }
+    }
+
+    /// A server with another id answers at this address: nodes with ids that were reached there are not any more.
+    pub fn vacate(&mut self, endpoint: &Endpoint, id: &str) {
+        for entry in &mut self.entries {
+            if let Entry::Live(node) = entry
+                && !node.id.is_empty()
+                && node.id != id
+                && node.is_at(&endpoint.host, endpoint.port)
+            {
+                node.endpoint = None;
+            }
+        }
+    }
+
+    /// The server with this id answers at this address: it is reached there from now on. A new entry where the id is unknown; `None` when the
+    /// table is full.
+    pub fn settle_at(&mut self, endpoint: &Endpoint, id: &str) -> Option<NodeIndex> {
+        self.vacate(endpoint, id);
+        let index = match self.by_id(id) {
+            Some(index) => index,
+            None => self.add(Node::at(None))?,
+        };
+        self.learn_id(index, id);
+        let node = self.live_mut(index)?;
+        node.endpoint = Some(endpoint.clone());
+        node.learned.retain(|alias| !alias.is_at(&endpoint.host, endpoint.port));
+        Some(index)
     }
 
     /// The index of every node of a view, and the shard of each noted. `None` stands for a node that cannot be

@@ -121,19 +121,52 @@ impl SlotKnowledge {
     /// Writes down what [`merge`] found, and what the view confirms. Run twice, the second run changes nothing.
     pub fn adopt(&mut self, view: &View<'_>) -> MergeSummary {
         let mut summary = MergeSummary::default();
-        for (slot, claim) in view.claims() {
-            let verdict = self.judge(slot, claim, view);
-            summary.count(verdict, self.change(slot, claim));
-            match (verdict, claim) {
-                (Verdict::Changed | Verdict::Confirmed, Claim::Of(owner)) => {
-                    self.note(slot, owner, view.sent_at_ns);
+        for (start, end, claim) in view.runs() {
+            for slot in start..end {
+                if self.confirms(slot, claim, view) {
+                    summary.confirmed = summary.confirmed.saturating_add(1);
+                    self.note_again(slot, view.sent_at_ns);
+                } else {
+                    self.decide(slot, claim, view, &mut summary);
                 }
-                (Verdict::Stale, _) => set_bit(&mut self.stale, slot, true),
-                (Verdict::Removed, _) => self.forget(slot),
-                _ => {}
             }
         }
         summary
+    }
+
+    fn decide(&mut self, slot: u16, claim: Claim, view: &View<'_>, summary: &mut MergeSummary) {
+        let verdict = self.judge(slot, claim, view);
+        summary.count(verdict, self.change(slot, claim));
+        match (verdict, claim) {
+            (Verdict::Changed | Verdict::Confirmed, Claim::Of(owner)) => {
+                self.note(slot, owner, view.sent_at_ns);
+            }
+            (Verdict::Stale, _) => set_bit(&mut self.stale, slot, true),
+            (Verdict::Removed, _) => self.forget(slot),
+            _ => {}
+        }
+    }
+
+    /// The short cut for nearly every slot of nearly every view: what was known before it was asked for, once more.
+    #[inline(always)]
+    fn confirms(&self, slot: u16, claim: Claim, view: &View<'_>) -> bool {
+        let Claim::Of(named) = claim else { return false };
+        let is_older = self.learned_at_ns.get(usize::from(slot)).is_some_and(|&at| at < view.sent_at_ns);
+        is_older && self.owners.get(slot) == Some(named)
+    }
+
+    /// The owner is known; what it is known from is this view now.
+    #[inline(always)]
+    fn note_again(&mut self, slot: u16, at_ns: u64) {
+        if let Some(learned_at_ns) = self.learned_at_ns.get_mut(usize::from(slot)) {
+            *learned_at_ns = at_ns;
+        }
+        if let Some(told_by) = self.told_by.get_mut(usize::from(slot)) {
+            *told_by = NOBODY;
+        }
+        if self.is_stale(slot) {
+            set_bit(&mut self.stale, slot, false);
+        }
     }
 
     fn judge(&self, slot: u16, claim: Claim, view: &View<'_>) -> Verdict {
@@ -255,20 +288,21 @@ impl<'a> View<'a> {
         View { confirmed: true, ..self }
     }
 
-    /// Every slot with what the view says of it.
-    fn claims(&self) -> impl Iterator<Item = (u16, Claim)> + use<'a> {
-        let nodes = self.nodes;
-        let mut ranges = self.ranges.iter().peekable();
-        (0..SLOT_COUNT).map(move |slot| {
-            while ranges.next_if(|range| range.end < slot).is_some() {}
-            let claim = match ranges.peek().filter(|range| range.start <= slot) {
-                None => Claim::Nobody,
-                Some(range) => {
-                    nodes.get(range.primary).copied().flatten().map_or(Claim::Unreachable, Claim::Of)
-                }
-            };
-            (slot, claim)
-        })
+    /// All slots in order, in runs of which the view says the same; ends are not included. Of overlapping ranges, which no valid snapshot
+    /// has, the first counts.
+    fn runs(&self) -> Vec<(u16, u16, Claim)> {
+        let mut runs = Vec::new();
+        let mut next = 0;
+        for range in self.ranges {
+            let start = range.start.clamp(next, SLOT_COUNT);
+            let end = range.end.saturating_add(1).clamp(start, SLOT_COUNT);
+            let node = self.nodes.get(range.primary).copied().flatten();
+            runs.push((next, start, Claim::Nobody));
+            runs.push((start, end, node.map_or(Claim::Unreachable, Claim::Of)));
+            next = end;
+        }
+        runs.push((next, SLOT_COUNT, Claim::Nobody));
+        runs
     }
 }
 
@@ -331,12 +365,18 @@ impl MergeSummary {
 /// Writes nothing down: that is [`SlotKnowledge::adopt`]'s, which decides the same.
 pub fn merge(known: &SlotKnowledge, view: &View<'_>, changes: &mut Vec<SlotChange>) -> MergeSummary {
     let mut summary = MergeSummary::default();
-    for (slot, claim) in view.claims() {
-        let verdict = known.judge(slot, claim, view);
-        let change = known.change(slot, claim);
-        summary.count(verdict, change);
-        if matches!(verdict, Verdict::Changed | Verdict::Removed) {
-            changes.push(change);
+    for (start, end, claim) in view.runs() {
+        for slot in start..end {
+            if known.confirms(slot, claim, view) {
+                summary.confirmed = summary.confirmed.saturating_add(1);
+                continue;
+            }
+            let verdict = known.judge(slot, claim, view);
+            let change = known.change(slot, claim);
+            summary.count(verdict, change);
+            if matches!(verdict, Verdict::Changed | Verdict::Removed) {
+                changes.push(change);
+            }
         }
     }
     summary

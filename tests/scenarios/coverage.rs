@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::{handshakes, redirects, states, topologies, wires};
+use crate::{handshakes, nodes, order, redirects, seeds, states, topologies, wires};
 
 /// Every scenario that there is. Gaps are intended.
 const NUMBERS: &[u16] = &[
@@ -81,7 +81,17 @@ fn numbers_of(name: &str) -> Vec<u16> {
 
 fn played() -> BTreeMap<u16, Vec<&'static str>> {
     let mut played: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-    let here = [redirects::NAMES, wires::NAMES, states::NAMES, topologies::NAMES, handshakes::NAMES].concat();
+    let here = [
+        redirects::NAMES,
+        order::NAMES,
+        wires::NAMES,
+        nodes::NAMES,
+        states::NAMES,
+        topologies::NAMES,
+        seeds::NAMES,
+        handshakes::NAMES,
+    ]
+    .concat();
     for name in here.into_iter().chain(TRANSCRIPTS.iter().map(|(_, name)| *name)) {
         let numbers = numbers_of(name);
         assert_ne!(numbers, [0; 0], "{name} does not begin with its number");

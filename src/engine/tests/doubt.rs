@@ -144,6 +144,60 @@ fn a_command_that_was_in_doubt_once_stays_in_doubt_where_its_second_attempt_come
 }
 
 #[test]
+fn what_was_in_doubt_once_stays_so_however_its_second_attempt_is_given_up() {
+    let key = key_of(A, 1);
+    let incr = cmd("INCR").key(&key);
+    for refusal in ["-CLUSTERDOWN The cluster is down\r\n", "-MOVED {slot} h:2\r\n", "-TRYAGAIN x\r\n"] {
+        let refusal = refusal.replace("{slot}", &slot_of(key.as_bytes()).to_string());
+        for cancels in [false, true] {
+            let mut s = Script::start_with(with_policy(RetryUnknown::Always));
+            let token = s.stream(&incr, 7, 1_000);
+            s.engine.flush();
+            s.written(A);
+            s.reset(A);
+            while !s.dials.contains(&A) {
+                s.tick(1);
+            }
+            s.accept(A);
+            s.written(A);
+            s.reply(A, &refusal);
+            assert_eq!(s.completions(), []);
+            if cancels {
+                assert!(s.engine.cancel(token));
+            } else {
+                s.tick(2_000);
+            }
+            let results = s.completions();
+            assert!(results.len() == 1 && results[0].1.ends_with(" Unknown"), "{refusal:?} {results:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_in_doubt_once_stays_so_while_its_result_is_held_back() {
+    let mut config = with_policy(RetryUnknown::Always);
+    config.high_integrity = true;
+    let mut s = Script::start_with(config);
+    let batch = s.send(&cmd("INCR").key(key_of(A, 1)));
+    s.written(A);
+    s.reset(A);
+    while !s.dials.contains(&A) {
+        s.tick(1);
+    }
+    s.accept(A);
+    let written = String::from_utf8(s.written(A)).expect("text");
+    let nonce = written.split("ECHO\r\n").nth(1).expect("a sentinel")[..23].to_owned();
+    s.reply(A, "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+    assert_eq!(s.result(batch, 0), "pending", "until the sentinel is back");
+    s.send(&get(&key_of(B, 1)));
+    s.accept(B);
+    s.written(B);
+    s.reset(B);
+    s.reply(A, nonce);
+    assert!(s.result(batch, 0).ends_with(" Unknown"), "{}", s.result(batch, 0));
+}
+
+#[test]
 fn what_is_known_of_earlier_attempts_is_forgotten_with_the_command() {
     let mut s = Script::start_with(with_policy(RetryUnknown::Always));
     for _ in 0..20 {

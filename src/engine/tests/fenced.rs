@@ -133,7 +133,8 @@ fn without_the_setting_nothing_is_ended() {
         s.conns.insert(A, conn);
         s.engine.handle_connected(conn, s.now);
         s.written(A);
-        s.reply(A, "%3\r\n+proto\r\n:3\r\n+id\r\n:21\r\n+mode\r\n+cluster\r\n");
+        s.reply(A, "%3\r\n+proto\r\n:3\r\n+id\r\n:21\r\n+mode\r\n+cluster\r\n+OK\r\n+OK\r\n");
+        s.reply(A, format!("$40\r\n{A:040}\r\n"));
         assert!(s.written(A).ends_with(&wire(&["SET", &key_of(A, 1), "new"])), "at once");
     }
 }

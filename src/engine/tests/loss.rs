@@ -93,6 +93,30 @@ fn s36_s37_the_beginning_of_a_reply_tells_whether_the_command_ran() {
 }
 
 #[test]
+fn the_beginning_of_a_reply_tells_it_where_the_rest_never_comes_too() {
+    for (begun, expected) in [
+        (":1", "ConnectionLost ExecutedReplyLost"),
+        ("-ER", "ConnectionLost Unknown"),
+        (">2\r\n+x\r\n", "ConnectionLost Unknown"),
+    ] {
+        let mut config = config();
+        config.command_timeout_ms = 60_000;
+        let mut s = Script::start_with(config);
+        let batch = s.batch();
+        s.submit(batch, &cmd("INCR").key(key_of(A, 1)));
+        s.submit(batch, &cmd("INCR").key(key_of(A, 1)));
+        s.flush(batch);
+        s.written(A);
+        s.reply(A, begun);
+        for _ in 0..300 {
+            s.tick(100);
+        }
+        let results = [s.result(batch, 0), s.result(batch, 1)];
+        assert_eq!(results, [expected, "ConnectionLost Unknown"], "{begun:?}");
+    }
+}
+
+#[test]
 fn an_extra_reply_closes_the_connection_at_once() {
     let mut s = Script::start();
     let batch = s.send(&set(&key_of(A, 1), "v"));

@@ -7,9 +7,11 @@ mod deadlines;
 #[cfg(feature = "testkit")]
 mod dials;
 mod doubt;
+mod exhaustive;
 #[cfg(feature = "testkit")]
 mod fenced;
 mod fences;
+mod identities;
 mod loss;
 mod model;
 mod order;

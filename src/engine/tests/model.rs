@@ -62,7 +62,7 @@ fn place(port: u16) -> usize {
 }
 
 /// One command off the front of what has arrived: its words and its length.
-fn parse(bytes: &[u8]) -> Option<(Vec<String>, usize)> {
+pub(super) fn parse(bytes: &[u8]) -> Option<(Vec<String>, usize)> {
     let mut at = 0;
     let number = |mark: u8, at: &mut usize| {
         let line = bytes.get(*at..)?;

@@ -16,6 +16,48 @@ fn a_slot_without_owner_is_asked_about_until_it_has_one() {
 }
 
 #[test]
+fn while_commands_wait_for_a_node_that_is_down_a_view_is_asked_for_every_second() {
+    let mut config = config();
+    // No failed attempt asks for it.
+    config.reconnect_min_ms = 600_000;
+    config.reconnect_max_ms = 600_000;
+    let mut s = Script::start_with(config);
+    let token = s.stream(&set(&key_of(B, 1), "v"), 1, 60_000);
+    s.engine.flush();
+    s.act();
+    s.refuse(B);
+    let asked = s.idle(10_000, &THIRDS).asked.len();
+    assert!((9..=14).contains(&asked), "{asked} questions in ten seconds");
+    assert!(s.engine.cancel(token));
+    assert!(s.idle(2_000, &THIRDS).asked.len() <= 1);
+    assert_eq!(s.idle(20_000, &THIRDS).asked, [], "nobody waits");
+    let token = s.stream(&set(&key_of(B, 1), "v"), 1, 60_000);
+    assert!(!s.idle(200, &THIRDS).asked.is_empty(), "somebody waits again");
+    let owner = [(0, 10922, A), (10923, 16383, C)];
+    s.engine.flush();
+    let found = s.idle(1_100, &owner);
+    assert_eq!(found.written, [(A, wire(&["SET", &key_of(B, 1), "v"]))]);
+    assert!(s.engine.cancel(token));
+}
+
+#[test]
+fn the_connection_to_a_seed_that_no_view_names_is_closed_although_nothing_happens() {
+    let mut s = Script::start_with_view(config(), &[(0, 16383, B)]);
+    let silent_ms = s.engine.config.node_silent_ms;
+    s.tick(1_000);
+    assert!(s.is_open(A), "it may be about to be in one");
+    let mut waited_ms = 1_000;
+    while let Some(due) = s.engine.poll_timeout().filter(|_| s.is_open(A)) {
+        assert!(due > s.now, "called again and again");
+        let ms = (due.since(s.now).as_micros() as u64).div_ceil(1_000);
+        waited_ms += ms;
+        s.tick(ms);
+    }
+    assert!(!s.is_open(A));
+    assert!((silent_ms..=silent_ms + 1_000).contains(&waited_ms), "{waited_ms}");
+}
+
+#[test]
 fn a_node_is_dialled_for_a_command_although_an_earlier_one_was_never_flushed() {
     let mut s = Script::start();
     let key = key_of(B, 1);

@@ -227,6 +227,22 @@ fn admitting_afresh_takes_an_alias_but_not_an_address() {
 }
 
 #[test]
+fn nodes_that_exchange_their_addresses_keep_their_indices() {
+    let mut table = NodeTable::new();
+    let pair = vec![named("x", "10.0.0.1:7000", &[]), named("y", "10.0.0.2:7000", &[])];
+    let indices = table.resolve_all(&view(pair));
+    let [Some(x), Some(y)] = indices[..] else { panic!("{indices:?}") };
+    assert_eq!(table.settle_at(&at("10.0.0.1:7000"), "y"), Some(y));
+    assert_eq!((table.get(x).unwrap().endpoint(), endpoint(&table, y)), (None, "10.0.0.1:7000".to_owned()));
+    assert_eq!(table.settle_at(&at("10.0.0.2:7000"), "x"), Some(x));
+    assert_eq!(endpoint(&table, x), "10.0.0.2:7000");
+    let new = table.settle_at(&at("10.0.0.2:7000"), "z").unwrap();
+    assert!(new != x && new != y && table.get(x).unwrap().endpoint().is_none());
+    table.forget_id(new);
+    assert_eq!((table.by_id("z"), table.by_endpoint(&at("10.0.0.2:7000"))), (None, Some(new)));
+}
+
+#[test]
 fn a_removed_node_is_not_found_and_its_index_not_used_until_released() {
     let mut table = NodeTable::new();
     let index = table.resolve(&named("x", "a:1", &["b:1"])).unwrap();
@@ -315,7 +331,7 @@ fn random_views_keep_the_table_consistent() {
         for _ in 0..60 {
             let address =
                 |random: &mut samples::Random| format!("h{}:{}", random.below(4), 1 + random.below(3));
-            match random.below(5) {
+            match random.below(8) {
                 0 => drop(table.admit(&at(&address(&mut random)))),
                 1 => drop(table.admit_afresh(&at(&address(&mut random)))),
                 2 => {
@@ -326,6 +342,21 @@ fn random_views_keep_the_table_consistent() {
                     }
                 }
                 3 => table.add_alias(random.below(12) as NodeIndex, at(&address(&mut random))),
+                4 => {
+                    let (address, id) = (at(&address(&mut random)), ["w", "x", "y"][random.below(3)]);
+                    let index = table.settle_at(&address, id).expect("room");
+                    assert_eq!((table.by_id(id), table.by_endpoint(&address)), (Some(index), Some(index)));
+                }
+                5 => {
+                    let address = at(&address(&mut random));
+                    table.vacate(&address, "nobody");
+                    assert!(
+                        table
+                            .iter()
+                            .all(|(_, node)| node.id.is_empty() || node.endpoint != Some(address.clone()))
+                    );
+                }
+                6 => table.forget_id(random.below(12) as NodeIndex),
                 _ => {
                     let nodes = (0..1 + random.below(4)).map(|_| {
                         let id = ["", "x", "y", "z"][random.below(4)];

@@ -84,7 +84,7 @@ pub(crate) struct Monitor {
     pub(crate) now: Timestamp,
     /// Print what passes; times count from this.
     pub(crate) traces_since: Option<Timestamp>,
-    /// Whether each command follows its own redirects, whatever others have taught since.
+    /// Whether what was said of a slot's owner means little: each command follows its own redirects, or addresses have been exchanged.
     pub(crate) is_relaxed: bool,
     /// The ports of the nodes, by index.
     pub(crate) ports: Vec<u16>,

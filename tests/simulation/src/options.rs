@@ -24,8 +24,10 @@ pub(crate) enum Theme {
     HandOver,
     /// Connections break and nodes fall silent, the slots stay where they are.
     Wires,
-    /// Replies that answer nothing, replies that never come.
+    /// Replies that answer nothing, replies that never come, where that can be told at once.
     Desync,
+    /// Replies that get lost or belong to nobody, anywhere: the client checks with every flush (`high_integrity`).
+    Integrity,
 }
 
 /// Everything about one run that is decided in advance.
@@ -60,11 +62,12 @@ impl Options {
         let theme = match dice.below(16) {
             0..=8 => Theme::Mixed,
             9..=11 => Theme::HandOver,
-            12..=14 => Theme::Wires,
+            12..=13 => Theme::Wires,
+            14 => Theme::Integrity,
             _ => Theme::Desync,
         };
         let model = model(&mut dice);
-        let client = client(&mut dice, &model, settings.broken);
+        let client = client(&mut dice, &model, theme, settings.broken);
         let patient = dice.one_in(3);
         let commands = dice.between(40, 160) as u32;
         let storm_ms = dice.between(100, 1500);
@@ -125,7 +128,7 @@ fn network(dice: &mut Dice, theme: Theme) -> NetworkOptions {
     }
 }
 
-fn client(dice: &mut Dice, model: &ModelConfig, broken: Broken) -> Config {
+fn client(dice: &mut Dice, model: &ModelConfig, theme: Theme, broken: Broken) -> Config {
     let seeds = (0..model.primaries as u16).map(|n| Endpoint::new(&*model.host, model.first_port + n));
     let mut config = Config::from_seeds(seeds.take(dice.between(1, 3) as usize));
     config.jitter_seed = dice.roll();
@@ -158,7 +161,7 @@ fn client(dice: &mut Dice, model: &ModelConfig, broken: Broken) -> Config {
         config.sentinel_replies = dice.between(1, 20);
         config.sentinel_ms = dice.between(5, 100);
     }
-    config.high_integrity = dice.one_in(12);
+    config.high_integrity = theme == Theme::Integrity || dice.one_in(12);
     if dice.one_in(6) {
         config.limits.connects_at_once_max = dice.between(1, 3) as usize;
         config.limits.reconnects_per_second_max = dice.between(5, 50) as u32;
@@ -185,8 +188,13 @@ fn faults(dice: &mut Dice, theme: Theme) -> Vec<u64> {
             Theme::HandOver => fault.is_hand_over() && dice.per_mille(700),
             Theme::Wires => fault.is_of_wires() && dice.per_mille(600),
             Theme::Desync => fault.is_of_replies(),
+            Theme::Integrity => fault.is_of_integrity(),
         };
         if fits { dice.between(1, 10) } else { 0 }
     };
-    Fault::ALL.iter().map(&mut weight).collect()
+    let mut weights: Vec<u64> = Fault::ALL.iter().map(&mut weight).collect();
+    // One that is lost and one too many make each other unseen.
+    let absent = if dice.one_in(2) { Fault::LostReply } else { Fault::StrayReply };
+    weights[absent as usize] = 0;
+    weights
 }

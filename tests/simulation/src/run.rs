@@ -4,7 +4,7 @@ use smallvec::smallvec;
 
 use crate::coverage::Coverage;
 use crate::ops::{Fate, Key, Kind, number_of};
-use crate::options::Settings;
+use crate::options::{Settings, Theme};
 use crate::world::{Problem, World};
 
 /// What one run was.
@@ -38,7 +38,9 @@ pub(crate) fn run(seed: u64, settings: Settings) -> Outline {
     }
     if world.problems.is_empty() {
         world.judge();
-        world.judge_trails();
+        if world.options.theme != Theme::Integrity {
+            world.judge_trails();
+        }
         if !world.problems.is_empty() {
             world.trace_journal();
         }

@@ -70,12 +70,14 @@ faults! {
     Refresh = "the caller asks for the topology",
     ExtraReply = "a reply that answers nothing",
     LostAsking = "replies to ASKING get lost",
+    LostReply = "a reply gets lost",
+    StrayReply = "a reply that belongs to nobody",
 }
 
 impl Fault {
-    /// Those of most runs. Exchanged addresses are not: see `Theme`.
+    /// Those of most runs: servers keep to the protocol.
     pub(crate) fn is_usual(self) -> bool {
-        !matches!(self, Fault::SwapAddresses | Fault::ExtraReply | Fault::LostAsking)
+        self < Fault::ExtraReply
     }
 
     /// A slot goes from one healthy node to another, once.
@@ -95,6 +97,19 @@ impl Fault {
     /// Connections, and the nodes' processes.
     pub(crate) fn is_of_wires(self) -> bool {
         (Fault::Reset..=Fault::Kill).contains(&self) || self == Fault::HostPause
+    }
+
+    /// Replies get lost or come from nowhere, and connections break. No refusals: a client acts upon those at once, whosever they are.
+    pub(crate) fn is_of_integrity(self) -> bool {
+        matches!(
+            self,
+            Fault::LostReply
+                | Fault::StrayReply
+                | Fault::Reset
+                | Fault::HalfClose
+                | Fault::Push
+                | Fault::HostPause
+        )
     }
 
     /// Replies that are too many or too few, and what has to happen for that.
@@ -119,6 +134,8 @@ pub(crate) enum Cure {
     AnswerAsking(usize),
 }
 
+/// Replies of every shape.
+const STRAYS: [&[u8]; 4] = [b"+OK\r\n", b":1\r\n", b"$1\r\n7\r\n", b"*0\r\n"];
 const READONLY: &str = "READONLY You can't write against a read only replica.";
 const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 const TRYAGAIN: &str = "TRYAGAIN Multiple keys request during rehashing of slot";
@@ -267,6 +284,7 @@ impl World {
             return false;
         }
         self.has_swapped = true;
+        self.net.tap_mut().is_relaxed = true;
         let cluster = self.net.cluster();
         let address = |node: usize| (cluster.node(node).host().to_owned(), cluster.node(node).port());
         let (ours, theirs) = (address(node), address(other));
@@ -295,6 +313,19 @@ impl World {
                     self.cure(Cure::AnswerAsking(node), 1, 300);
                 }
                 true
+            }
+            Fault::LostReply => {
+                let session = self.any_connection().and_then(|conn| self.net.session_of(conn));
+                let Some(session) = session else { return false };
+                self.net.cluster_mut().omit_reply(session);
+                true
+            }
+            Fault::StrayReply => {
+                let Some(conn) = self.any_connection() else { return false };
+                let stray = self.dice.pick(&STRAYS);
+                let is_greeted = self.net.tap().is_greeted(conn);
+                self.net.inject(conn, stray.copied().filter(|_| is_greeted).unwrap_or_default());
+                is_greeted
             }
             _ => false,
         }

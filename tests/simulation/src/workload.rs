@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::coverage::Event;
 use crate::ops::{Fate, KEYS_PER_SLOT, Key, Kind, NUMBERS_MAX, Op, Waits, Why, is_value_of};
+use crate::options::Theme;
 use crate::world::World;
 use panpipe::engine::Timestamp;
 use panpipe::resp::ReplyRef;
@@ -60,7 +61,8 @@ impl World {
         match self.dice.below(40) {
             0 => Kind::Echo,
             1 => Kind::PinnedEcho,
-            2 => Kind::PinnedRead,
+            // Its redirect, taken for another command's, would be followed: a client acts upon those at once.
+            2 if self.options.theme != Theme::Integrity => Kind::PinnedRead,
             3 => Kind::EveryEcho,
             4 => Kind::WrongType,
             5 => Kind::Unheard,

@@ -147,6 +147,16 @@ impl World {
         self.take_results();
     }
 
+    /// Nothing in most runs sends replies that answer nothing, or leaves any out.
+    fn on_desync(&mut self, node: &str, what: &str) {
+        let is_foretold = matches!(self.options.theme, Theme::Desync | Theme::Integrity);
+        // Somebody else's address, or a server that refuses all it is asked.
+        let has_reason = what.contains("another node") || what.contains("was refused");
+        if !is_foretold && !has_reason {
+            self.problem("desync", format!("{node}: {what}"));
+        }
+    }
+
     fn check_dials(&mut self) {
         let (dials, most) = (self.net.connecting(), self.engine.config().limits.connects_at_once_max);
         if dials > most {
@@ -158,12 +168,7 @@ impl World {
         match event {
             EngineEvent::NodeDown { .. } => self.cover(Event::ConnectionLost),
             EngineEvent::TopologyChanged { .. } => self.cover(Event::View),
-            // Nothing in these runs sends replies that answer nothing, or leaves any out.
-            EngineEvent::Desync { node, what }
-                if self.options.theme != Theme::Desync && !what.contains("another node") =>
-            {
-                self.problem("desync", format!("{node}: {what}"));
-            }
+            EngineEvent::Desync { node, what } => self.on_desync(node, what),
             _ => {}
         }
     }
