@@ -98,11 +98,6 @@ impl Engine {
                     format!("commands of slot {} are on links {home} and {row}", entry.slot)
                 });
             }
-            // With `high_integrity` an answered command waits for the sentinel behind it.
-            for entry in link.guard.held() {
-                sums.in_flight += 1;
-                *sums.referenced.entry(entry.batch).or_default() += 1;
-            }
         }
     }
 
