@@ -26,7 +26,11 @@ pub(crate) struct ClusterPair {
 
 impl ClusterPair {
     pub(crate) fn new(primaries: usize, replicas_per_primary: usize) -> ClusterPair {
-        let real = Cluster::start(Version::Redis70, primaries, primaries * replicas_per_primary);
+        ClusterPair::on(Version::Redis70, primaries, replicas_per_primary)
+    }
+
+    pub(crate) fn on(version: Version, primaries: usize, replicas_per_primary: usize) -> ClusterPair {
+        let real = Cluster::start(version, primaries, primaries * replicas_per_primary);
         let ports = real.nodes().iter().map(|node| node.server.port()).collect();
         let config = ModelConfig { primaries, replicas_per_primary, ports, ..ModelConfig::default() };
         let mut model = ModelCluster::new(config);
