@@ -93,7 +93,7 @@ impl Engine {
             return true;
         }
         let is_it = |entry: &InFlight| entry.batch == STREAM && entry.index == token.row;
-        if let Some(parked) = self.fences.take_first(slot, |parked| is_it(&parked.entry)) {
+        if let Some(parked) = self.fences.take_one(slot, token.sequence) {
             self.fail_token(token, Error::not_executed(ErrorKind::Cancelled));
             self.drop_entry(&parked.entry);
             self.fences.wake(slot);

@@ -65,7 +65,6 @@ impl Parked {
 /// The TRYAGAINs of one command.
 #[derive(Debug)]
 pub(crate) struct TryAgain {
-    pub(crate) sequence: u64,
     /// When the first came.
     pub(crate) since: Timestamp,
     pub(crate) times: u32,
@@ -108,14 +107,16 @@ pub(crate) struct Fence {
     pub(crate) rounds: u32,
     /// One of the commands it has sent was rejected: those that have not left yet come back, or they would overtake it.
     pub(crate) recalls: bool,
-    /// Of the commands that are held, or are in flight once more.
-    pub(crate) tryagains: Vec<TryAgain>,
+    /// Of the commands that are held, or are in flight once more, by their places in the order of submission.
+    pub(crate) tryagains: BTreeMap<u64, TryAgain>,
     /// Commands that have run, or may have, while earlier ones were held: with their place in the order of submission.
     pub(crate) ran: Vec<(u64, Footprint)>,
     /// The place of the command that was refused last, of those that are in flight together; 0 while there is none.
     pub(crate) refused_last: u64,
     /// In `Step::Wait`: all that is held waits by itself, this long at least.
     pub(crate) all_wait_until: Timestamp,
+    /// In `Fences::ready`: a window of rejections is one reason to look, not thousands.
+    woken: bool,
 }
 
 impl Fence {
@@ -128,10 +129,11 @@ impl Fence {
             not_before: Timestamp::ZERO,
             rounds: 0,
             recalls: false,
-            tryagains: Vec::new(),
+            tryagains: BTreeMap::new(),
             ran: Vec::new(),
             refused_last: 0,
             all_wait_until: Timestamp::ZERO,
+            woken: false,
         }
     }
 
@@ -149,12 +151,9 @@ impl Fence {
 
     /// Notes one more TRYAGAIN of a command; answers how many it has had.
     pub(crate) fn count_tryagain(&mut self, sequence: u64, now: Timestamp) -> u32 {
-        if let Some(known) = self.tryagains.iter_mut().find(|known| known.sequence == sequence) {
-            known.times += 1;
-            return known.times;
-        }
-        self.tryagains.push(TryAgain { sequence, since: now, times: 1 });
-        1
+        let known = self.tryagains.entry(sequence).or_insert(TryAgain { since: now, times: 0 });
+        known.times += 1;
+        known.times
     }
 }
 
@@ -216,7 +215,6 @@ impl Fences {
         self.by_slot.values().flat_map(|fence| fence.parked.iter().map(|parked| parked.sequence))
     }
 
-    #[cfg(feature = "testkit")]
     pub(crate) fn get(&self, slot: u16) -> Option<&Fence> {
         self.by_slot.get(&slot)
     }
@@ -248,10 +246,10 @@ impl Fences {
         self.parked_commands -= 1;
     }
 
-    /// Takes the first held command that `wanted` accepts.
-    pub(crate) fn take_first(&mut self, slot: u16, wanted: impl Fn(&Parked) -> bool) -> Option<Parked> {
+    /// Takes the held command of this place in the order of submission.
+    pub(crate) fn take_one(&mut self, slot: u16, sequence: u64) -> Option<Parked> {
         let fence = self.by_slot.get_mut(&slot)?;
-        let at = fence.parked.iter().position(wanted)?;
+        let at = fence.parked.binary_search_by_key(&sequence, |parked| parked.sequence).ok()?;
         let parked = fence.parked.remove(at)?;
         self.unaccount(&parked);
         Some(parked)
@@ -275,13 +273,16 @@ impl Fences {
     /// Takes the held commands at these places, ascending.
     pub(crate) fn take_places(&mut self, slot: u16, places: &[usize]) -> Vec<Parked> {
         let Some(fence) = self.by_slot.get_mut(&slot) else { return Vec::new() };
+        let end = places.last().map_or(0, |last| last + 1).min(fence.parked.len());
         let mut places = places.iter().copied().peekable();
-        let mut taken = Vec::new();
-        let mut kept = VecDeque::with_capacity(fence.parked.len());
-        for (at, parked) in fence.parked.drain(..).enumerate() {
-            if places.next_if_eq(&at).is_some() { taken.push(parked) } else { kept.push_back(parked) }
+        let (mut taken, mut kept) = (Vec::new(), Vec::new());
+        // What stands behind them stays where it is: a leg of few costs little, whatever waits.
+        for (at, parked) in fence.parked.drain(..end).enumerate() {
+            if places.next_if_eq(&at).is_some() { taken.push(parked) } else { kept.push(parked) }
         }
-        fence.parked = kept;
+        for parked in kept.into_iter().rev() {
+            fence.parked.push_front(parked);
+        }
         for parked in &taken {
             self.unaccount(parked);
         }
@@ -300,7 +301,16 @@ impl Fences {
 
     /// Marks a slot to be looked at.
     pub(crate) fn wake(&mut self, slot: u16) {
-        self.ready.push(slot);
+        if let Some(fence) = self.by_slot.get_mut(&slot)
+            && !std::mem::replace(&mut fence.woken, true)
+        {
+            self.ready.push(slot);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn ready_len(&self) -> usize {
+        self.ready.len()
     }
 
     pub(crate) fn has_ready(&self) -> bool {
@@ -308,18 +318,24 @@ impl Fences {
     }
 
     pub(crate) fn next_ready(&mut self) -> Option<u16> {
-        self.ready.pop()
+        let slot = self.ready.pop()?;
+        if let Some(fence) = self.by_slot.get_mut(&slot) {
+            fence.woken = false;
+        }
+        Some(slot)
     }
 
     /// Marks all waiting fences that are due, and finds the next due time.
     pub(crate) fn wake_due(&mut self, now: Timestamp) {
         let mut next = Timestamp::NEVER;
-        for (&slot, fence) in &self.by_slot {
+        for (&slot, fence) in &mut self.by_slot {
             if fence.step != Step::Wait {
                 continue;
             }
             if fence.due() <= now {
-                self.ready.push(slot);
+                if !std::mem::replace(&mut fence.woken, true) {
+                    self.ready.push(slot);
+                }
             } else {
                 next = next.min(fence.due());
             }

@@ -11,6 +11,9 @@ use crate::engine::time::Timestamp;
 use crate::engine::{Engine, keeps};
 use crate::error::{Error, ErrorKind};
 
+/// A leg that has somebody to send looks past no more than this many who have to wait: each of a crowd that shares a key is a leg by itself.
+const HELD_UP_MAX: usize = 1024;
+
 /// Commands of a fence that may be sent together.
 #[derive(Debug)]
 pub(crate) struct Leg {
@@ -34,6 +37,7 @@ impl Engine {
         let mut leg = Leg { places: Vec::new(), ask: None, waits_until: Timestamp::NEVER };
         let Some(fence) = self.fences.get_mut(slot) else { return leg };
         let mut ahead = Footprints::default();
+        let mut held_up = 0;
         for (at, parked) in fence.parked.iter().enumerate() {
             let Some(footprint) = &parked.footprint else { continue };
             let waits = parked.not_before > now;
@@ -43,6 +47,10 @@ impl Engine {
             let along = leg.places.is_empty() || parked.ask == leg.ask || !one_node;
             if waits || !along || (barrier && ahead.conflicts(footprint)) {
                 ahead.add(footprint);
+                held_up += 1;
+                if held_up >= HELD_UP_MAX && !leg.places.is_empty() {
+                    break;
+                }
                 continue;
             }
             if leg.places.is_empty() {
@@ -79,7 +87,8 @@ impl Engine {
         let Some(fence) = self.fences.get_mut(entry.slot) else { return };
         // One that nobody waits for any more stood behind the one that was refused last, or it would have gone first.
         let sequence = sequence.unwrap_or(fence.refused_last);
-        if order != Order::Relaxed && fence.parked.iter().any(|parked| parked.sequence <= sequence) {
+        // Those that are held are sorted: the first tells.
+        if order != Order::Relaxed && fence.parked.front().is_some_and(|parked| parked.sequence <= sequence) {
             fence.ran.push((sequence, footprint(order, entry, bytes)));
         }
     }
@@ -89,7 +98,7 @@ impl Engine {
     pub(crate) fn fail_overtaken(&mut self, slot: u16) {
         let Some(fence) = self.fences.get_mut(slot) else { return };
         let Fence { parked, tryagains, .. } = fence;
-        tryagains.retain(|known| parked.binary_search_by_key(&known.sequence, |held| held.sequence).is_ok());
+        tryagains.retain(|sequence, _| parked.binary_search_by_key(sequence, |held| held.sequence).is_ok());
         let mut ran = std::mem::take(&mut fence.ran);
         if ran.is_empty() || self.config.overtaken == Overtaken::Retry || !keeps!(self.config, OvertakeTest) {
             return;

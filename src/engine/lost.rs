@@ -159,7 +159,7 @@ impl Engine {
             return;
         }
         let mut live = BTreeSet::new();
-        for entry in self.links.iter().flat_map(|link| link.in_flight.iter()) {
+        for entry in self.links.iter().flat_map(|link| link.in_flight.iter().chain(link.guard.held())) {
             live.extend(self.sequence_of(entry));
         }
         live.extend(self.fences.parked_sequences());

@@ -93,7 +93,7 @@ impl Engine {
         }
         self.pop_answered(row);
         self.deliver_error(row, entry, text, outcome);
-        self.uncount(entry, serves_the_slot(reply));
+        self.uncount(entry, serves_the_slot(reply, text));
     }
 
     fn give_up_redirects(&mut self, row: u16, entry: &InFlight, text: &[u8]) {
@@ -255,7 +255,7 @@ impl Engine {
         let sequence = self.sequence_of(entry);
         let fence = self.fences.get_mut(entry.slot);
         let known = fence.and_then(|fence| {
-            fence.tryagains.iter().find(|known| Some(known.sequence) == sequence).map(|known| known.since)
+            sequence.and_then(|sequence| fence.tryagains.get(&sequence)).map(|known| known.since)
         });
         now < known.unwrap_or(now).after_ms(wait_ms)
     }
@@ -393,20 +393,17 @@ fn outcome_of(reply: ServerReply<'_>, text: &[u8]) -> Outcome {
             | Code::Unblocked
             | Code::Denied
             | Code::ExecAbort => Outcome::NotExecuted,
-            _ if text.starts_with(b"ERR unknown command")
-                || text.starts_with(b"ERR wrong number of arguments") =>
-            {
-                Outcome::NotExecuted
-            }
+            _ if is_no_command(text) => Outcome::NotExecuted,
             _ => Outcome::Executed,
         },
     }
 }
 
 /// Whether an error shows that the node serves the command's slot: everything that the server finds after it has looked at the slot.
-fn serves_the_slot(reply: ServerReply<'_>) -> bool {
+fn serves_the_slot(reply: ServerReply<'_>, text: &[u8]) -> bool {
     match reply {
         ServerReply::Moved(_) | ServerReply::Ask(_) => false,
+        ServerReply::Code(_) if is_no_command(text) => false,
         ServerReply::Code(code) => !matches!(
             code,
             Code::TryAgain
@@ -420,6 +417,11 @@ fn serves_the_slot(reply: ServerReply<'_>) -> bool {
                 | Code::Denied
         ),
     }
+}
+
+/// What the server says before it looks at keys and slots.
+fn is_no_command(text: &[u8]) -> bool {
+    text.starts_with(b"ERR unknown command") || text.starts_with(b"ERR wrong number of arguments")
 }
 
 /// Errors that a script passes on end in its name (`script: 5e2f…, on @user_script:1.`).

@@ -13,10 +13,11 @@ impl Engine {
     pub(crate) fn settle_relaxed(&mut self, slot: u16, now: Timestamp) {
         self.drop_unwanted(slot);
         let Some(owner) = self.slots.owner(slot) else {
-            return if self.fences.get_mut(slot).is_some_and(|fence| fence.parked.is_empty()) {
-                self.fences.lift(slot)
-            } else {
-                self.wait_for_owner(slot, now)
+            let Some(fence) = self.fences.get(slot) else { return };
+            return match (fence.parked.is_empty(), fence.draining) {
+                (false, _) => self.wait_for_owner(slot, now),
+                (true, 0) => self.fences.lift(slot),
+                (true, _) => {}
             };
         };
         for mut parked in self.fences.take_all(slot, |parked| parked.not_before <= now) {
@@ -34,7 +35,8 @@ impl Engine {
         fence.not_before = Timestamp::ZERO;
         let Fence { parked, tryagains, draining, .. } = fence;
         if *draining == 0 {
-            tryagains.retain(|known| parked.iter().any(|held| held.sequence == known.sequence));
+            tryagains
+                .retain(|sequence, _| parked.binary_search_by_key(sequence, |held| held.sequence).is_ok());
         }
         match parked.iter().map(|parked| parked.not_before).min() {
             Some(until) => self.wait_until(slot, until),

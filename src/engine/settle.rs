@@ -69,13 +69,19 @@ impl Engine {
 
     /// Takes commands of fenced slots that this node has not begun to take behind their fences.
     pub(crate) fn pull_back(&mut self, row: u16) {
-        if self.config.order == Order::Relaxed || !keeps!(self.config, PullBack) {
+        if !keeps!(self.config, PullBack) {
             return;
         }
-        let Engine { links, fences, .. } = self;
+        let relaxed = self.config.order == Order::Relaxed;
+        let Engine { links, fences, slots, .. } = self;
         let Some(link) = links.get_mut(usize::from(row)) else { return };
         let taken = link.take_unsent(|entry| {
-            fences.is_fenced(entry.slot) && (!entry.has(InFlight::FENCED) || fences.recalls(entry.slot))
+            // Without order those alone that wait for the wrong node: it may be dead.
+            let recalled =
+                if relaxed { slots.owner(entry.slot) != Some(row) } else { fences.recalls(entry.slot) };
+            let unclaimed = !entry.has(InFlight::FENCED);
+            fences.is_fenced(entry.slot)
+                && if relaxed { unclaimed && recalled } else { unclaimed || recalled }
         });
         for (entry, bytes) in taken {
             self.queued_bytes -= u64::from(entry.len);
@@ -159,13 +165,11 @@ impl Engine {
     }
 
     pub(crate) fn drop_unwanted(&mut self, slot: u16) {
-        let Some(fence) = self.fences.get_mut(slot) else { return };
-        let entries: Vec<InFlight> = fence.parked.iter().map(|parked| parked.entry).collect();
-        if entries.iter().all(|entry| self.is_wanted(entry)) {
-            return;
-        }
-        let unwanted: Vec<InFlight> = entries.into_iter().filter(|entry| !self.is_wanted(entry)).collect();
-        for parked in self.fences.take_all(slot, |parked| unwanted.contains(&parked.entry)) {
+        let Some(fence) = self.fences.get(slot) else { return };
+        let held = fence.parked.iter().enumerate();
+        let unwanted: Vec<usize> =
+            held.filter(|(_, parked)| !self.is_wanted(&parked.entry)).map(|(at, _)| at).collect();
+        for parked in self.fences.take_places(slot, &unwanted) {
             self.drop_entry(&parked.entry);
         }
     }

@@ -2,6 +2,7 @@
 //! what it answers, what the caller gets.
 
 mod arbitration;
+mod crowds;
 mod cuts;
 mod deadlines;
 #[cfg(feature = "testkit")]
