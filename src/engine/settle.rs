@@ -229,8 +229,11 @@ impl Engine {
             parked.entry.flags |= InFlight::FENCED;
             match parked.ask {
                 Some(target) => self.send_asking(target, parked.entry, &parked.bytes, now),
-                None => self.send_on(owner, parked.entry, &parked.bytes, now),
+                None => self.append_on(owner, parked.entry, &parked.bytes),
             }
+        }
+        if leg.ask.is_none() {
+            self.depart(owner, now);
         }
     }
 
@@ -255,8 +258,9 @@ impl Engine {
             return self.run_leg(slot, now);
         }
         for parked in self.fences.take_all(slot, |_| true) {
-            self.send_on(owner, parked.entry, &parked.bytes, now);
+            self.append_on(owner, parked.entry, &parked.bytes);
         }
+        self.depart(owner, now);
         self.fences.lift(slot);
     }
 
@@ -280,12 +284,21 @@ impl Engine {
 
     /// Sends a command that was encoded before; it leaves on this very turn.
     pub(crate) fn send_on(&mut self, row: u16, entry: InFlight, bytes: &CommandBytes, now: Timestamp) {
+        self.append_on(row, entry, bytes);
+        self.depart(row, now);
+    }
+
+    fn append_on(&mut self, row: u16, entry: InFlight, bytes: &CommandBytes) {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         link.queue.append(bytes);
         link.in_flight.push_back(entry);
         link.stats.commands += 1;
         link.queue.flush();
         self.queued_bytes += u64::from(entry.len);
+    }
+
+    /// What has been appended leaves: together, and with `high_integrity` behind one sentinel.
+    fn depart(&mut self, row: u16, now: Timestamp) {
         if self.links.get(usize::from(row)).is_some_and(|link| link.is_ready()) {
             self.schedule_transmit(row);
         } else {

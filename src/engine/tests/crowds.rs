@@ -173,3 +173,22 @@ fn a_doubt_is_not_forgotten_while_a_result_is_held() {
     s.reply(A, &bytes[again.len() + "*2\r\n$4\r\nECHO\r\n".len()..]);
     assert_eq!(s.result(batch, 0), "OOM command not allowed Unknown", "the first attempt may have run");
 }
+
+#[test]
+fn what_a_fence_lets_go_together_is_checked_together() {
+    let mut s = Script::start_with(Config { high_integrity: true, ..config() });
+    let key = key_of(A, 1);
+    let batch = s.batch();
+    for _ in 0..100 {
+        s.submit(batch, &set(&key, "1"));
+    }
+    s.flush(batch);
+    s.written(A);
+    s.reply(A, moved(&key, B).repeat(100));
+    s.accept(B);
+    s.written(B);
+    s.reply(B, "+OK\r\n");
+    let written = s.written(B);
+    let count = |word: &[u8]| written.windows(word.len()).filter(|window| *window == word).count();
+    assert_eq!((count(b"SET"), count(b"ECHO")), (99, 1));
+}
