@@ -18,7 +18,7 @@ pub fn line(input: &[u8]) -> String {
 /// The inputs of a corpus.
 ///
 /// # Panics
-/// Where a line is not one that [`line`] writes.
+/// Where a line is not one that [`line()`] writes.
 pub fn parse(text: &str) -> Vec<Vec<u8>> {
     text.lines().filter(|line| !line.is_empty() && !line.starts_with("# ")).map(input).collect()
 }
