@@ -29,6 +29,9 @@ use crate::resp::encode::{put_array_header, put_bulk};
 use crate::resp::reply::ReplyRef;
 use crate::resp::server_error::{Code, ServerReply, classify};
 
+/// `CLUSTER_NAMELEN` in the server's cluster.h.
+const NODE_ID_DIGITS: usize = 40;
+
 /// What the next reply answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
@@ -159,7 +162,13 @@ impl Handshake {
                 Progress::Send(out)
             }
             Some(Expected::SetName) if reply.as_bytes() == Some(b"OK") => Progress::Waiting,
-            Some(Expected::NodeId) => self.on_node_id(reply.as_str().unwrap_or("")),
+            Some(Expected::NodeId) => match reply.as_str().filter(|id| is_node_id(id)) {
+                Some(id) => self.on_node_id(id),
+                // Another command's reply: taken for an id it would make this a node that no view will ever name.
+                None => Progress::Refused(ErrorKind::Desync {
+                    what: "the reply to CLUSTER MYID is no node id".to_owned(),
+                }),
+            },
             Some(Expected::Ignored) => Progress::Waiting,
             Some(Expected::Kill) => {
                 self.lift_fence();
@@ -277,4 +286,8 @@ fn without_credentials(text: &[u8], config: &Config) -> ServerError {
         return ServerError::from_bytes(format!("{code} (the text repeats the credentials)").as_bytes());
     }
     ServerError::from_bytes(text)
+}
+
+fn is_node_id(text: &str) -> bool {
+    text.len() == NODE_ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }

@@ -279,3 +279,17 @@ fn another_cluster_at_a_node_s_address_is_not_believed() {
     assert!((1..60).contains(&asked), "{asked}");
     assert_eq!(s.engine.slot_owner(0).map(|at| at.port), Some(A));
 }
+
+#[test]
+fn a_reply_that_belongs_to_nobody_is_not_taken_for_an_id() {
+    let mut s = fresh(config());
+    connect(&mut s, A);
+    s.reply(A, "%2\r\n+proto\r\n:3\r\n+mode\r\n+cluster\r\n+STRAY\r\n+OK\r\n+OK\r\n");
+    assert!(!s.is_open(A), "the third reply behind HELLO is that to SETINFO");
+    while s.dials.is_empty() {
+        s.tick(100);
+    }
+    accept_as(&mut s, A, &id(A));
+    s.tick(0);
+    assert_eq!(s.written(A), slots(), "and the node is known by its own id then");
+}
