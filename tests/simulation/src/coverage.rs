@@ -79,6 +79,11 @@ impl Coverage {
         self.faults[fault as usize] += 1;
     }
 
+    /// How often this went wrong.
+    pub(crate) fn count_of(&self, fault: Fault) -> u64 {
+        self.faults.get(fault as usize).copied().unwrap_or(0)
+    }
+
     pub(crate) fn add(&mut self, other: &Coverage) {
         let add = |mine: &mut u64, others: &u64| *mine += others;
         let (mine, others) = (self.refusals.as_flattened_mut(), other.refusals.as_flattened());

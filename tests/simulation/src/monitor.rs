@@ -20,6 +20,8 @@ use crate::ops::{first_words, number_of};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mark {
     several_keys: bool,
+    /// Part of the handshake.
+    greets: bool,
     /// A question for the topology, and when it was asked.
     asks_view: Option<Timestamp>,
     /// It went where its slot belongs: what a redirect of it says is believed.
@@ -101,6 +103,12 @@ impl Monitor {
     /// Whether the handshake's first reply has come: from then on replies may be in RESP3.
     pub(crate) fn is_greeted(&self, conn: ConnId) -> bool {
         self.lines.get(&conn).is_some_and(|line| line.is_greeted)
+    }
+
+    /// Whether the handshake is over.
+    pub(crate) fn is_introduced(&self, conn: ConnId) -> bool {
+        let Some(line) = self.lines.get(&conn) else { return false };
+        line.is_greeted && line.awaited.iter().all(|mark| !mark.greets)
     }
 
     /// Whether nothing that was written on this connection awaits a reply.
@@ -211,15 +219,18 @@ impl Line {
     fn on_command(&mut self, words: &[&[u8]], now: Timestamp) -> Option<String> {
         let name = words.first()?.to_ascii_uppercase();
         let asks_view = name == b"CLUSTER" && words.get(1).is_some_and(|word| *word != b"MYID");
-        self.awaited.push_back(Mark {
-            teaches: is_keyed(&name),
-            asks_view: asks_view.then_some(now),
-            several_keys: matches!(name.as_slice(), b"MSET" | b"EXISTS" | b"MGET"),
-            number: number_of(words),
-        });
+        let several_keys = matches!(name.as_slice(), b"MSET" | b"EXISTS" | b"MGET");
+        let teaches = is_keyed(&name);
         let name = String::from_utf8_lossy(&name).into_owned();
         let is_greeting = matches!(name.as_str(), "HELLO" | "AUTH" | "CLIENT" | "READONLY")
             || (name == "CLUSTER" && words.get(1) == Some(&b"MYID".as_slice()));
+        self.awaited.push_back(Mark {
+            several_keys,
+            greets: is_greeting,
+            teaches,
+            asks_view: asks_view.then_some(now),
+            number: number_of(words),
+        });
         let was_asking = std::mem::replace(&mut self.is_asking, name == "ASKING");
         if !is_greeting && !self.is_greeted {
             return Some(format!("{name} was written before the handshake was verified"));

@@ -115,7 +115,7 @@ impl Summary {
 
     /// Faults by kind.
     pub fn faults(&self) -> Vec<(&'static str, u64)> {
-        let count = |fault: &Fault| self.coverage.faults.get(*fault as usize).copied().unwrap_or(0);
+        let count = |fault: &Fault| self.coverage.count_of(*fault);
         Fault::ALL.iter().map(|fault| (fault.name(), count(fault))).collect()
     }
 

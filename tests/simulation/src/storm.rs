@@ -213,9 +213,9 @@ impl World {
             Fault::StrayReply => {
                 let Some(conn) = self.any_connection() else { return false };
                 let stray = self.dice.pick(&STRAYS);
-                let is_greeted = self.net.tap().is_greeted(conn);
-                self.net.inject(conn, stray.copied().filter(|_| is_greeted).unwrap_or_default());
-                is_greeted
+                let is_introduced = self.net.tap().is_introduced(conn);
+                self.net.inject(conn, stray.copied().filter(|_| is_introduced).unwrap_or_default());
+                is_introduced
             }
             _ => false,
         }

@@ -31,7 +31,7 @@ impl World {
     fn flaw(&self, op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
         // Where a reply was lost or added, what is seen on the wire is counted for the wrong command.
         let in_step = self.engine.stats().total.desyncs == 0;
-        let pace = || self.too_many_hops(op, trail).or_else(|| hurried(op, trail));
+        let pace = || self.too_many_hops(op, trail).or_else(|| self.hurried(op, trail));
         in_step
             .then(pace)
             .flatten()
@@ -45,6 +45,19 @@ impl World {
         let most = (usize::from(self.engine.config().hops_max) + 1) * parts;
         let hops = trail.redirects.len();
         (hops > most).then(|| ("hops", format!("was redirected {hops} times, {most} are allowed")))
+    }
+
+    /// Two nodes that name each other are asked again and again without a pause.
+    fn hurried(&self, op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
+        // Nodes that lose replies to ASKING send the client to and fro; each time its connection breaks.
+        if op.kind.is_split() || self.options.theme == Theme::Desync {
+            return None;
+        }
+        trail.redirects.windows(PING_PONG).find_map(|window| {
+            let span = window[PING_PONG - 1].since(window[0]);
+            let is_hurried = span.as_micros() < PING_PONG_US;
+            is_hurried.then(|| ("hurry", format!("was redirected {PING_PONG} times within {span:?}")))
+        })
     }
 
     /// In doubt although it was never written whole, or although the beginning of its reply proves that it ran.
@@ -83,18 +96,6 @@ impl World {
         });
         (!rival).then(|| ("overtaken", "lost its place to one that should have waited behind it".to_owned()))
     }
-}
-
-/// Two nodes that name each other are asked again and again without a pause.
-fn hurried(op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
-    if op.kind.is_split() {
-        return None;
-    }
-    trail.redirects.windows(PING_PONG).find_map(|window| {
-        let span = window[PING_PONG - 1].since(window[0]);
-        let is_hurried = span.as_micros() < PING_PONG_US;
-        is_hurried.then(|| ("hurry", format!("was redirected {PING_PONG} times within {span:?}")))
-    })
 }
 
 /// What was not sent waits for the next connection.
