@@ -222,6 +222,7 @@ impl Engine {
             }
             Progress::Killed => self.old_is_dead(row, None),
             Progress::KillRefused(error) => self.old_is_dead(row, Some(error)),
+            Progress::OutOfStep(what) => return Err(LostBecause::Desync(what)),
             Progress::Refused(kind) => return Err(LostBecause::Refused(kind)),
             Progress::Full(error) => return Err(LostBecause::Full(error)),
             Progress::Loading(error) => return Err(LostBecause::Loading(error)),

@@ -58,6 +58,8 @@ pub(crate) enum Progress {
     Killed,
     /// The server does not let us end it.
     KillRefused(ServerError),
+    /// A reply is missing, or there is one too many; the next connection may have none of that.
+    OutOfStep(&'static str),
     /// The connection is of no use.
     Refused(ErrorKind),
     /// The server has no room for us.
@@ -165,9 +167,7 @@ impl Handshake {
             Some(Expected::NodeId) => match reply.as_str().filter(|id| is_node_id(id)) {
                 Some(id) => self.on_node_id(id),
                 // Another command's reply: taken for an id it would make this a node that no view will ever name.
-                None => Progress::Refused(ErrorKind::Desync {
-                    what: "the reply to CLUSTER MYID is no node id".to_owned(),
-                }),
+                None => Progress::OutOfStep("the reply to CLUSTER MYID is no node id"),
             },
             Some(Expected::Ignored) => Progress::Waiting,
             Some(Expected::Kill) => {
