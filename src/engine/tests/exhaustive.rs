@@ -403,7 +403,7 @@ fn way_to(ways: &[(u32, Option<Choice>)], state: u32) -> Vec<Choice> {
 }
 
 fn try_everything(program: [Kind; 4]) {
-    let program = &program[..number("PANPIPE_COMMANDS").unwrap_or(2) as usize];
+    let program = &program[..number("PANPIPE_COMMANDS").unwrap_or(1) as usize];
     let found = explore(program);
     let Found { states, steps, ends } = found;
     println!(
