@@ -70,7 +70,7 @@ impl Options {
         let client = client(&mut dice, &model, theme, settings.broken);
         let patient = dice.one_in(3);
         let commands = dice.between(40, 160) as u32;
-        let storm_ms = dice.between(100, 1500);
+        let storm_ms = dice.between(100, if theme == Theme::HandOver { 500 } else { 1500 });
         Options {
             network: network(&mut dice, theme),
             faults: faults(&mut dice, theme),
@@ -79,8 +79,8 @@ impl Options {
             storm_ms,
             commands,
             act_every_us: storm_ms * 1000 / u64::from(commands),
-            burst_max: dice.between(1, 12),
-            slots: dice.between(1, 5) as usize,
+            burst_max: if theme == Theme::HandOver { 12 } else { dice.between(1, 12) },
+            slots: dice.between(1, if theme == Theme::HandOver { 2 } else { 5 }) as usize,
             big_values_per_mille: if dice.one_in(4) { 40 } else { 0 },
             multi_key_per_mille: *dice.pick(&[0, 100, 300]).unwrap_or(&0),
             batches_per_mille: *dice.pick(&[0, 300, 600, 1000]).unwrap_or(&0),
@@ -112,8 +112,8 @@ fn fault_every_us(dice: &mut Dice, theme: Theme) -> u64 {
 fn network(dice: &mut Dice, theme: Theme) -> NetworkOptions {
     if theme == Theme::HandOver {
         return NetworkOptions {
-            latency_us: (20, dice.between(20, 2_000)),
-            segment_bytes_max: *dice.pick(&[20, 60, 1 << 16]).unwrap_or(&20),
+            latency_us: (20, dice.between(200, 2_000)),
+            segment_bytes_max: *dice.pick(&[10, 20, 60]).unwrap_or(&20),
             ..NetworkOptions::default()
         };
     }

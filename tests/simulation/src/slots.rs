@@ -25,7 +25,9 @@ impl World {
     pub(crate) fn hold(&mut self, node: usize) {
         self.held.insert(node);
         self.net.cluster_mut().hold_gossip(node);
-        self.cure(Cure::Release(node), 1, 300);
+        // Not for long where it is the moment of hearing that matters.
+        let most_ms = if self.options.theme == Theme::HandOver { 10 } else { 300 };
+        self.cure(Cure::Release(node), 0, most_ms);
     }
 
     /// One of the slots in use, with its owner, if a sound owner can give it to `target`.
