@@ -84,7 +84,9 @@ fn measure(cluster: &Cluster, job: &Job, tally: &mut Tally) {
         let complained = String::from_utf8_lossy(&output.stderr);
         return tally.violation(format!("{what}: {said}{complained}"));
     };
-    tally.commands += if ["batch", "window"].contains(what) { *count } else { 1 };
+    let commands = if ["batch", "window"].contains(what) { *count } else { 1 };
+    tally.commands += commands;
+    tally.executed += commands;
     tally.note(format!("{what} of {count}: grew by {:.1} MiB", grown as f64 / MIB as f64));
     tally.check(grown <= bytes_max + SLACK, || {
         format!("{what} of {count}: {grown} bytes, {bytes_max} allowed")
