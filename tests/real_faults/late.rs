@@ -11,9 +11,10 @@ use panpipe::engine::Event;
 
 use super::book::outage;
 use super::load::Load;
-use super::plan::{Bench, NO_FAILOVER_MS, close, config, load};
+use super::plan::{Bench, NO_FAILOVER_MS, close, config, load, remove_keys};
 use super::proxy::Proxies;
 use super::tally::Tally;
+use crate::servers::Cluster;
 
 /// A client that gives a node up before the fault is over; with FencedReconnect or without.
 pub(crate) fn hasty(mut config: Config, proxies: &Proxies, fenced: bool) -> Load {
@@ -26,11 +27,13 @@ pub(crate) fn hasty(mut config: Config, proxies: &Proxies, fenced: bool) -> Load
 }
 
 /// FencedReconnect was at work, and no server refused it.
-pub(crate) fn check_fence(load: &mut Load, tally: &mut Tally) {
+pub(crate) fn check_fence(load: &mut Load, cluster: &Cluster, tally: &mut Tally) {
     let total = load.client.stats().total;
     let ended = total.fenced_reconnects;
     if load.book.tally.fenced {
         tally.check(ended > 0, || "no connection was ended by CLIENT KILL".to_owned());
+        let left = remove_keys(cluster);
+        tally.check(left == 0, || format!("{left} keys were written after all had been removed"));
         tally.note(format!("{ended} of {} lost connections ended by CLIENT KILL", total.disconnects));
     } else {
         tally.check(ended == 0, || format!("{ended} connections were ended, and nobody asked for it"));
@@ -79,6 +82,6 @@ fn late_writes(bench: &mut Bench, tally: &mut Tally, fenced: bool) {
         load.verify(cluster, &[]);
         tally.cycles += 1;
     }
-    check_fence(&mut load, tally);
+    check_fence(&mut load, cluster, tally);
     close(load, tally);
 }

@@ -9,10 +9,10 @@ use panpipe::{Client, Config, ErrorKind};
 
 use super::late::{check_fence, hasty};
 use super::load::Load;
-use super::plan::{Bench, NO_FAILOVER_MS, close, config};
+use super::plan::{Bench, NO_FAILOVER_MS, close, config, remove_keys};
 use super::proxy::{Mangle, Mode, Proxies};
 use super::tally::Tally;
-use crate::servers::{Cluster, PATIENCE};
+use crate::servers::PATIENCE;
 use crate::transport;
 
 /// A node that says nothing for so long is given up.
@@ -51,7 +51,7 @@ fn cut_off(bench: &mut Bench, tally: &mut Tally, fenced: bool) {
         tally.cycles += 1;
     }
     tally.note("through user-space proxies");
-    check_fence(&mut load, tally);
+    check_fence(&mut load, cluster, tally);
     close(load, tally);
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn mangled(bench: &mut Bench, tally: &mut Tally) {
         reader.reasons.iter().map(|(reason, count)| format!("{count} times \"{reason}\"")).collect();
     tally.note(format!("through user-space proxies; noticed by: {}", reasons.join(", ")));
     tally.note(format!("{wrong_before} replies of other commands before that"));
-    remove(cluster);
+    remove_keys(cluster);
 }
 
 fn name(key: usize) -> String {
@@ -135,12 +135,6 @@ fn name(key: usize) -> String {
 
 fn value(key: usize) -> String {
     format!("value of {key}")
-}
-
-fn remove(cluster: &Cluster) {
-    for primary in cluster.primaries() {
-        cluster.call(primary, &["FLUSHALL"]).expect(&"FLUSHALL");
-    }
 }
 
 /// Load goes on for a while after the reply was mangled; then it pauses, so that a missing reply is not made up for by the next.

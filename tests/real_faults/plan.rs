@@ -111,6 +111,7 @@ fn run_on(plan: &Plan, cases: &[Case], version: Version) -> Vec<Row> {
             }
             began = Instant::now();
             (case.run)(&mut bench, &mut tally);
+            bench.clean(&mut tally);
         }));
         let panicked = ended.err().map(|panic| text_of(panic.as_ref()));
         if panicked.is_some() || tally.violations > 0 {
@@ -154,6 +155,14 @@ impl Bench {
         self.long.map_or(short, |share| (share * long as f64).ceil() as usize).max(1)
     }
 
+    /// The next case begins with nothing.
+    fn clean(&self, tally: &mut Tally) {
+        let left = self.cluster.as_ref().map_or(0, remove_keys);
+        if left > 0 {
+            tally.note(format!("{left} keys were left"));
+        }
+    }
+
     /// The cluster that cases share: three primaries and a replica of each, healthy.
     pub(crate) fn cluster(&mut self, node_timeout_ms: u32) -> &Cluster {
         let version = self.version;
@@ -165,6 +174,16 @@ impl Bench {
         cluster.wait_healthy();
         cluster
     }
+}
+
+/// Removes all keys; how many there were.
+pub(crate) fn remove_keys(cluster: &Cluster) -> i64 {
+    let mut removed = 0;
+    for primary in cluster.primaries() {
+        removed += cluster.call(primary, &["DBSIZE"]).expect(&"DBSIZE").integer().unwrap_or(0);
+        cluster.call(primary, &["FLUSHALL"]).expect(&"FLUSHALL");
+    }
+    removed
 }
 
 pub(crate) fn set_everywhere(cluster: &Cluster, name: &str, value: &str) {

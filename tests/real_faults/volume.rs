@@ -8,7 +8,7 @@ use std::time::Duration;
 use panpipe::command::cmd;
 use panpipe::{Config, ErrorKind};
 
-use super::plan::Bench;
+use super::plan::{Bench, remove_keys};
 use super::tally::Tally;
 use crate::servers::Cluster;
 use crate::transport;
@@ -54,9 +54,7 @@ pub(crate) fn volumes(bench: &mut Bench, tally: &mut Tally) {
     for job in jobs {
         measure(cluster, &job, tally);
     }
-    for primary in cluster.primaries() {
-        cluster.call(primary, &["FLUSHALL"]).expect(&"FLUSHALL");
-    }
+    remove_keys(cluster);
     tally.cycles = 1;
 }
 
