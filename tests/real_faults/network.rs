@@ -63,6 +63,11 @@ fn cut(load: &mut Load, proxies: &Proxies, victim: usize, mode: Mode) {
     load.rounds(5);
     let before = load.client.stats().total.disconnects;
     let began = Instant::now();
+    if mode == Mode::Reset {
+        // Something is on the wire then, of which the server has run all.
+        proxies.proxies[victim].set(Mode::HoldDown);
+        load.rounds(2);
+    }
     proxies.proxies[victim].set(mode);
     while load.client.stats().total.disconnects == before && began.elapsed() < PATIENCE {
         load.round();
