@@ -59,11 +59,16 @@ fn patient() -> ClusterOptions {
     ClusterOptions { node_timeout_ms: 30_000, require_full_coverage: false, ..ClusterOptions::default() }
 }
 
-/// Until a new node knows an owner for every slot: it serves nothing, and takes no keys, while it knows none for a slot.
+/// Until a new node knows an owner for every slot, and takes the cluster for up: it serves nothing, and takes no keys, before.
 fn wait_ready(cluster: &Cluster, node: usize) {
     wait_until("a new node to find its place", PATIENCE, || {
         let covered = cluster.view(node).covered();
-        if covered == 16_384 { Ok(()) } else { Err(format!("it knows owners for {covered} slots")) }
+        let info = cluster.call(node, &["CLUSTER", "INFO"]);
+        let is_up = info.text().is_some_and(|info| info.contains("cluster_state:ok"));
+        if covered == 16_384 && is_up {
+            return Ok(());
+        }
+        Err(format!("it knows owners for {covered} slots, and is up: {is_up}"))
     });
 }
 
