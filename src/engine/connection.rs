@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::config::{Config, Endpoint};
 use crate::engine::fenced_reconnect::OldConnection;
-use crate::engine::handshake::Handshake;
+use crate::engine::handshake::{Handshake, ServerName};
 use crate::engine::in_flight::{InFlight, InFlightQueue};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::send_queue::{CommandBytes, SendQueue};
@@ -107,8 +107,8 @@ pub(crate) struct Link {
     pub(crate) handshake: Handshake,
     /// Handshake bytes that the kernel has not taken.
     pub(crate) prelude: Prelude,
-    /// The number that the server gave this connection.
-    pub(crate) server_id: Option<u64>,
+    /// What the server calls this connection.
+    pub(crate) server_name: ServerName,
     /// Earlier connections on which commands may still run; only with `Config::fenced_reconnect`.
     pub(crate) old_ids: Vec<OldConnection>,
     /// Entries in flight with the flag `GIVEN_UP`.
@@ -161,7 +161,7 @@ impl Link {
             scanner: Scanner::new(config.limits.frame),
             handshake: Handshake::default(),
             prelude: Prelude::default(),
-            server_id: None,
+            server_name: ServerName::default(),
             old_ids: Vec::new(),
             tombstones: 0,
             skipping: false,
@@ -301,7 +301,7 @@ impl Link {
         self.scanner = Scanner::new(config.limits.frame);
         self.handshake = Handshake::default();
         self.prelude.0.clear();
-        self.server_id = None;
+        self.server_name = ServerName::default();
         self.skipping = false;
         self.guard.reset();
         self.crawling = None;

@@ -258,6 +258,9 @@ impl Fences {
     /// Takes all held commands that `wanted` accepts, in order.
     pub(crate) fn take_all(&mut self, slot: u16, wanted: impl Fn(&Parked) -> bool) -> Vec<Parked> {
         let Some(fence) = self.by_slot.get_mut(&slot) else { return Vec::new() };
+        if !fence.parked.iter().any(&wanted) {
+            return Vec::new();
+        }
         let mut taken = Vec::new();
         let mut kept = VecDeque::with_capacity(fence.parked.len());
         for parked in fence.parked.drain(..) {

@@ -126,7 +126,7 @@ impl Engine {
         link.ready_since = now;
         link.last_progress = now;
         link.last_failure = None;
-        link.server_id = link.handshake.server_id;
+        link.server_name = std::mem::take(&mut link.handshake.name);
         link.scanner = Scanner::new(self.config.limits.frame);
         link.for_now = false;
         link.guard.begin(link.stats.replies, &self.config, now);
@@ -183,13 +183,13 @@ impl Engine {
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         link.last_failure = Some(failure.clone());
         link.attempts = link.attempts.saturating_add(1);
-        let old_id = link.server_id.filter(|_| was_ready);
+        let old = std::mem::take(&mut link.server_name);
         link.forget_socket(&self.config);
         let until = now.after_ms(delay_ms);
         link.state = LinkState::Backoff { until };
         self.timers.link(until);
         if self.settle_in_flight(row, &failure, begun) {
-            self.remember_old(row, old_id);
+            self.remember_old(row, old);
         }
         // What a fence had sent here, or waited for, takes its place behind the fence again before anything else of its slot is sent.
         self.pull_back(row);

@@ -297,8 +297,11 @@ impl Engine {
             Verdict::Later(_) if entry.has(InFlight::ASKED) => Some(row),
             _ => None,
         };
-        let rejection =
-            Rejection { error: ServerError::from_bytes(text), node: self.node_name(row), redirect };
+        let rejection = Rejection {
+            error: ServerError::from_bytes(kept_text(text)),
+            node: self.node_name(row),
+            redirect,
+        };
         let parked =
             Parked { ask, rejection: Some(Box::new(rejection)), ..Parked::new(sequence, held, bytes) };
         if self.config.order == Order::Relaxed {
@@ -422,6 +425,12 @@ fn serves_the_slot(reply: ServerReply<'_>, text: &[u8]) -> bool {
 /// What the server says before it looks at keys and slots.
 fn is_no_command(text: &[u8]) -> bool {
     text.starts_with(b"ERR unknown command") || text.starts_with(b"ERR wrong number of arguments")
+}
+
+/// What is kept of an error's text while its command waits: enough for every server's own, and a bound for anybody else's.
+fn kept_text(text: &[u8]) -> &[u8] {
+    const KEPT_BYTES_MAX: usize = 512;
+    text.get(..KEPT_BYTES_MAX).unwrap_or(text)
 }
 
 /// Errors that a script passes on end in its name (`script: 5e2f…, on @user_script:1.`).
