@@ -59,6 +59,18 @@ impl Engine {
             self.asking_answered(row);
             return Ok(());
         }
+        if let ServerReply::Moved(redirect) | ServerReply::Ask(redirect) = reply
+            && entry.slot != NO_SLOT
+            && redirect.slot != entry.slot
+            && entry.is_callers()
+            && !is_from_script(text)
+        {
+            // It answers another command, or the caller has marked another key than the server looks at.
+            if self.config.high_integrity && keeps!(self.config, ShapeCheck) {
+                return Err(LostBecause::Desync("a redirect names another slot than that of its command"));
+            }
+            self.suspicious = true;
+        }
         if let ServerReply::Moved(redirect) = reply {
             self.note_moved(row, &entry, redirect, now);
         }
