@@ -7,6 +7,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use crate::bulk::{LoadOptions, Loader};
 use crate::command::{Commands, Request, ToRequest};
 use crate::config::{Config, FlushPolicy};
 use crate::engine::{
@@ -122,6 +123,14 @@ impl<T: Transport> Client<T> {
         Pipeline::new(self)
     }
 
+    /// Opens a loader: a stream of commands without end, each with a number of its own, in bounded memory; see [`crate::bulk`].
+    ///
+    /// # Errors
+    /// `Config` where the options make no sense.
+    pub fn loader(&mut self, options: LoadOptions) -> Result<Loader<'_, T>> {
+        Loader::new(self, options)
+    }
+
     /// Runs one command and waits for its reply.
     ///
     /// # Errors
@@ -133,7 +142,7 @@ impl<T: Transport> Client<T> {
 
     fn call_request<R: FromReply>(&mut self, request: &Request<'_>) -> Result<R> {
         let timeout_ms = self.engine.config().command_timeout_ms;
-        let batch = self.engine.open_batch_with(BatchOptions { timeout_ms, follow_redirects: true });
+        let batch = self.engine.open_batch_with(BatchOptions::new(timeout_ms));
         let now = self.transport.now();
         self.engine.submit(batch, request, now);
         self.engine.start_deadline(batch, now);
@@ -318,6 +327,12 @@ impl<T: Transport> Client<T> {
         if self.flush_policy == FlushPolicy::EachTurn {
             self.engine.flush();
         }
+        self.turn_unflushed(budget)
+    }
+
+    /// As `turn`, without what the flush policy adds.
+    pub(crate) fn turn_unflushed(&mut self, budget: Budget) -> Result<usize> {
+        self.end_burst();
         self.pump();
         let mut work = 0;
         for _ in 0..budget.rounds_max {
@@ -390,7 +405,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// The caller goes about other business: what was handed to the transport leaves, and the descriptor tells what remains to be done.
-    fn leave(&mut self, work_left: bool) {
+    pub(crate) fn leave(&mut self, work_left: bool) {
         self.transport.launch();
         self.arm(work_left);
     }
