@@ -7,7 +7,6 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use crate::bulk::{LoadOptions, Loader};
 use crate::command::{Commands, Request, ToRequest};
 use crate::config::{Config, FlushPolicy};
 use crate::engine::{
@@ -121,14 +120,6 @@ impl<T: Transport> Client<T> {
     /// Opens a pipeline: commands are queued, one `flush` sends them to all nodes at once, each gets its own result.
     pub fn pipeline(&mut self) -> Pipeline<'_, T> {
         Pipeline::new(self)
-    }
-
-    /// Opens a loader: a stream of commands without end, each with a number of its own, in bounded memory; see [`crate::bulk`].
-    ///
-    /// # Errors
-    /// `Config` where the options make no sense.
-    pub fn loader(&mut self, options: LoadOptions) -> Result<Loader<'_, T>> {
-        Loader::new(self, options)
     }
 
     /// Runs one command and waits for its reply.

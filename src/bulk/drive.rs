@@ -98,7 +98,7 @@ impl<T: Transport> Loader<'_, T> {
     fn is_reached(&mut self, until: Until) -> bool {
         match until {
             Until::Mark(mark) => self.is_settled(mark),
-            Until::Drained => self.pending() == 0,
+            Until::Drained => self.uncounted() == 0,
             Until::Room => self.has_room(),
         }
     }
@@ -240,7 +240,7 @@ impl<T: Transport> Loader<'_, T> {
         self.flush();
         self.stop(Stop::Finished);
         let waited = self.run_until(Until::Drained, Some(wait_max));
-        if self.pending() > 0 {
+        if self.uncounted() > 0 {
             self.is_ending = true;
             for batch in self.ring.batches().collect::<Vec<_>>() {
                 self.client.engine.expire_batch(batch, self.now);

@@ -103,7 +103,7 @@ struct Pause {
 
 /// Takes commands; see the [module's documentation](self).
 ///
-/// Dropping it gives up what was not flushed, and reads and discards the replies to what was.
+/// Dropping it gives up what has not left, and reads and discards the replies to what has.
 pub struct Loader<'c, T: Transport = Net> {
     client: &'c mut Client<T>,
     options: LoadOptions,
@@ -209,6 +209,12 @@ impl<'c, T: Transport> Loader<'c, T> {
         self.client
     }
 
+    /// The client, for commands of another kind in between: they find the commands pushed so far ahead of them. What they wait for, the load
+    /// waits for.
+    pub fn client_mut(&mut self) -> &mut Client<T> {
+        self.client
+    }
+
     /// The options that it was made with.
     pub fn options(&self) -> &LoadOptions {
         &self.options
@@ -254,12 +260,17 @@ impl<'c, T: Transport> Loader<'c, T> {
         summary::stalls(&self.client.engine, self.client.transport.now(), at_least)
     }
 
-    /// Commands without an outcome.
+    /// Commands without an outcome; of split ones, their parts.
     pub fn pending(&self) -> u64 {
+        self.ring.unanswered(&self.client.engine)
+    }
+
+    /// Commands whose outcome is not counted.
+    fn uncounted(&self) -> u64 {
         self.pushed - self.counts.outcomes.total()
     }
 
-    /// Outcomes so far.
+    /// Outcomes counted so far. One behind a command that has none yet is counted when all of its chunk of 2048 commands have theirs.
     pub fn outcomes(&self) -> Outcomes {
         self.counts.outcomes
     }
@@ -284,6 +295,16 @@ impl<'c, T: Transport> Loader<'c, T> {
         self.halted = self.stopped.is_some()
             || self.paused.is_some()
             || self.problems.len() >= self.options.problems_max;
+    }
+}
+
+impl<T: Transport> Client<T> {
+    /// Opens a loader: a stream of commands without end, each with a number of its own, in bounded memory; see [`bulk`](crate::bulk).
+    ///
+    /// # Errors
+    /// `Config` where the options make no sense.
+    pub fn loader(&mut self, options: LoadOptions) -> Result<Loader<'_, T>> {
+        Loader::new(self, options)
     }
 }
 

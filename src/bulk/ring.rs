@@ -142,6 +142,12 @@ impl Ring {
         self.watermark.passed
     }
 
+    /// Places without a result.
+    pub(super) fn unanswered(&self, engine: &Engine) -> u64 {
+        let chunks = self.sealed.iter().chain(std::iter::once(&self.open));
+        chunks.filter_map(|chunk| engine.batch(chunk.batch)).map(|batch| u64::from(batch.unanswered)).sum()
+    }
+
     /// The greatest tag all of whose commands, and those of all lesser tags, have their outcome.
     pub(super) fn committed(&self) -> Option<u64> {
         let front = self.sealed.front().unwrap_or(&self.open);

@@ -1,37 +1,10 @@
 //! What everybody uses: pushing, windows, marks, the watermark, problems, ends.
 
-use std::time::Duration;
-
-use panpipe::bulk::{Full, LoadOptions, Loader, OnError, PushError, RawKeys, Until};
 use panpipe::cmd;
 use panpipe::testkit::EmbeddedCluster;
 
 use crate::transport::connect;
-
-const LONG: Duration = Duration::from_secs(20);
-
-fn skip() -> LoadOptions {
-    LoadOptions { on_error: OnError::Skip { count_max: None, percent_max: None }, ..LoadOptions::default() }
-}
-
-fn resp(words: &[&str]) -> Vec<u8> {
-    let mut frame = format!("*{}\r\n", words.len());
-    for word in words {
-        frame += &format!("${}\r\n{word}\r\n", word.len());
-    }
-    frame.into_bytes()
-}
-
-fn push_all(loader: &mut Loader<'_>, frame: &[u8], tag: u64) {
-    loop {
-        match loader.push_raw(frame, RawKeys::Find, tag) {
-            Ok(()) => return,
-            Err(PushError::Full(Full::Problems)) => panic!("nobody takes the problems"),
-            Err(PushError::Full(_)) => assert!(loader.run_until(Until::Room, Some(LONG)).unwrap()),
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
+use crate::world::{LONG, push, skip};
 
 #[test]
 fn every_record_is_written_once_and_the_watermark_reaches_the_last() {
@@ -40,7 +13,7 @@ fn every_record_is_written_once_and_the_watermark_reaches_the_last() {
     let mut loader = client.loader(skip()).unwrap();
     for tag in 1..=30_000_u64 {
         let key = format!("k{}", tag % 5000);
-        push_all(&mut loader, &resp(&["SET", &key, &tag.to_string()]), tag);
+        push(&mut loader, &["SET", &key, &tag.to_string()], tag, &mut Vec::new()).unwrap();
         if tag % 1000 == 0 {
             loader.turn().unwrap();
             assert!(loader.committed().is_none_or(|committed| committed <= tag));
