@@ -251,7 +251,8 @@ impl Engine {
         if entry.has(InFlight::RETRY_NEVER | InFlight::RETRY_ALWAYS) {
             return entry.has(InFlight::RETRY_ALWAYS);
         }
-        match self.config.retry_unknown {
+        let of_batch = self.batches.row(entry.batch).and_then(|batch| batch.options.retry_unknown);
+        match of_batch.unwrap_or(self.config.retry_unknown) {
             RetryUnknown::Never => false,
             RetryUnknown::Always => true,
             RetryUnknown::ReadOnly => entry.has(InFlight::READ_ONLY),
