@@ -82,6 +82,11 @@ impl Engine {
                 if is_sent {
                     self.note_resent(row, &entry);
                 }
+                // A read that is sent again has left nothing behind, and nobody has seen what it read.
+                let may_have_left = is_sent && !entry.has(InFlight::READ_ONLY);
+                if may_have_left && entry.has(InFlight::FENCED) && entry.is_callers() {
+                    self.note_lost(row, &entry, start, true);
+                }
                 kept.push(entry);
             } else {
                 let outcome = if is_sent {
@@ -90,7 +95,7 @@ impl Engine {
                     Outcome::NotExecuted
                 };
                 if is_sent && entry.has(InFlight::FENCED) && entry.is_callers() {
-                    self.note_lost(row, &entry, start);
+                    self.note_lost(row, &entry, start, false);
                 }
                 ended.push((entry, outcome));
             }
@@ -246,7 +251,8 @@ impl Engine {
         if entry.has(InFlight::RETRY_NEVER | InFlight::RETRY_ALWAYS) {
             return entry.has(InFlight::RETRY_ALWAYS);
         }
-        match self.config.retry_unknown {
+        let of_batch = self.batches.row(entry.batch).and_then(|batch| batch.options.retry_unknown);
+        match of_batch.unwrap_or(self.config.retry_unknown) {
             RetryUnknown::Never => false,
             RetryUnknown::Always => true,
             RetryUnknown::ReadOnly => entry.has(InFlight::READ_ONLY),
@@ -254,9 +260,10 @@ impl Engine {
         }
     }
 
-    /// A command that a fence waited for may have run; its bytes start there in the queue. It may have overtaken some that are held.
-    fn note_lost(&mut self, row: u16, entry: &InFlight, start: u64) {
-        let sequence = self.sequence_of(entry);
+    /// A command that a fence waited for may have run; its bytes start there in the queue. It may have overtaken some that are held; not
+    /// itself, where it is `kept` and will take its place among them.
+    fn note_lost(&mut self, row: u16, entry: &InFlight, start: u64, kept: bool) {
+        let sequence = self.sequence_of(entry).map(|sequence| sequence - u64::from(kept));
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         let asking = u64::from(entry.asking_len());
         let bytes = link.queue.share(start + asking, u64::from(entry.len) - asking);

@@ -41,6 +41,8 @@ enum Because {
     Unavailable,
     Demoted,
     Circular,
+    /// The server takes no writes: no memory, no disk, or no replicas.
+    Refused,
 }
 
 impl Engine {
@@ -58,6 +60,18 @@ impl Engine {
             // The command behind it will be redirected back to the owner, and find its way again.
             self.asking_answered(row);
             return Ok(());
+        }
+        if let ServerReply::Moved(redirect) | ServerReply::Ask(redirect) = reply
+            && entry.slot != NO_SLOT
+            && redirect.slot != entry.slot
+            && entry.is_callers()
+            && !is_from_script(text)
+        {
+            // It answers another command, or the caller has marked another key than the server looks at.
+            if self.config.high_integrity && keeps!(self.config, ShapeCheck) {
+                return Err(LostBecause::Desync("a redirect names another slot than that of its command"));
+            }
+            self.suspicious = true;
         }
         if let ServerReply::Moved(redirect) = reply {
             self.note_moved(row, &entry, redirect, now);
@@ -210,6 +224,10 @@ impl Engine {
             Code::TryAgain => Because::TryAgain,
             Code::ClusterDown | Code::Loading | Code::MasterDown => Because::Unavailable,
             Code::ReadOnly => Because::Demoted,
+            Code::Oom | Code::Misconf | Code::NoReplicas if self.waits_out_refusals(entry) => {
+                self.note_refusal(row, text);
+                Because::Refused
+            }
             _ => return Verdict::Final,
         };
         self.count(row, |stats| stats.retries += 1);
@@ -242,7 +260,9 @@ impl Engine {
         match verdict {
             Verdict::Moved { .. } if paused => retry::moved_delay_ms(tries, &mut self.rng),
             Verdict::Later(Because::TryAgain) => retry::tryagain_delay_ms(tries, &mut self.rng),
-            Verdict::Later(Because::Unavailable) => retry::unavailable_delay_ms(tries, &mut self.rng),
+            Verdict::Later(Because::Unavailable | Because::Refused) => {
+                retry::unavailable_delay_ms(tries, &mut self.rng)
+            }
             Verdict::Later(Because::Demoted) => retry::readonly_delay_ms(tries, &mut self.rng),
             Verdict::Later(Because::Circular) => retry::moved_delay_ms(tries + 2, &mut self.rng),
             Verdict::Moved { .. } | Verdict::Ask { .. } | Verdict::GiveUp | Verdict::Final => 0,
@@ -311,6 +331,7 @@ impl Engine {
             let draining = self.flag_sent(row, slot);
             self.fences.open(slot, draining);
         }
+        self.mark_refused(slot, verdict);
         let not_before = self.advise_fence(slot, sequence, verdict, now);
         self.park(Parked { not_before, ..parked });
         self.fences.wake(slot);
@@ -320,6 +341,7 @@ impl Engine {
     fn hold_relaxed(&mut self, parked: Parked, verdict: Verdict, now: Timestamp) {
         let slot = parked.entry.slot;
         self.fences.open(slot, 0);
+        self.mark_refused(slot, verdict);
         let tries = match verdict {
             Verdict::Moved { .. } | Verdict::Ask { .. } => u32::from(parked.entry.hops),
             _ => self.fences.get_mut(slot).map_or(1, |fence| fence.count_tryagain(parked.sequence, now)),
@@ -327,6 +349,13 @@ impl Engine {
         let not_before = now.after_ms(self.delay_ms(tries, verdict));
         self.park(Parked { not_before, ..parked });
         self.fences.wake(slot);
+    }
+
+    fn mark_refused(&mut self, slot: u16, verdict: Verdict) {
+        if let Some(fence) = self.fences.get_mut(slot).filter(|_| verdict == Verdict::Later(Because::Refused))
+        {
+            fence.refused = true;
+        }
     }
 
     /// Tells a fence what the latest rejection asks for; answers how long the rejected command waits by itself.
