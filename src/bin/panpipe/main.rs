@@ -5,6 +5,8 @@
 
 mod demo;
 mod failure;
+#[allow(dead_code, reason = "the command that reads with it is being written")]
+mod input;
 mod output;
 mod progress;
 mod records;
