@@ -119,6 +119,12 @@ impl KeyRules {
         !matches!(self.rule_of(name), KeyRule::Unknown)
     }
 
+    /// How many words it has with its name, negative where there may be more; nothing for commands with subcommands and unknown ones.
+    pub(crate) fn arity(&self, name: &[u8]) -> Option<isize> {
+        let upper = String::from_utf8_lossy(name).to_ascii_uppercase();
+        self.find(&upper).filter(|spec| !spec.is_container()).map(|spec| isize::from(spec.arity()))
+    }
+
     fn find(&self, upper: &str) -> Option<&'static Spec> {
         let at = self.specs.binary_search_by_key(&upper, |spec| spec.name()).ok()?;
         Some(self.specs[at])

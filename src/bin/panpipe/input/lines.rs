@@ -74,3 +74,10 @@ fn line(bytes: &[u8], end: usize, len: usize) -> Line {
     };
     if content == 0 { Line::Nothing { len } } else { Line::Whole { len, content } }
 }
+
+/// A record without the line end behind it.
+#[inline]
+pub(crate) fn without_line_end(record: &[u8]) -> &[u8] {
+    let record = record.strip_suffix(b"\n").unwrap_or(record);
+    record.strip_suffix(b"\r").unwrap_or(record)
+}

@@ -12,20 +12,27 @@
 //! their offsets do not depend on how its bytes arrive; no byte of a value becomes syntax.
 
 mod commands;
+mod csv;
 mod decode;
 mod detect;
 mod error;
+mod fields;
 mod found;
+mod json;
+mod json_fields;
 mod key_rule;
 mod kv;
 mod lines;
 mod options;
 mod parser;
+mod program;
 mod quoting;
 mod resp;
 mod select;
 mod source;
 mod statement;
+mod template;
+mod verbs;
 mod window;
 
 #[cfg(test)]

@@ -103,10 +103,7 @@ impl Resp {
             Number::More => Err(self.more(bytes, at_end)),
             _ if bytes.starts_with(b"*-1\r\n") => Err(Found::Nothing { len: 5 }),
             _ if !at_end && b"*-1\r\n".starts_with(bytes) => Err(Found::More),
-            _ => Err(Found::fatal(
-                0,
-                format!("a command begins with * and the number of its words, here is {}", shown(bytes)),
-            )),
+            _ => Err(Found::fatal(0, "no number of words stands behind the * that begins a command")),
         }
     }
 
@@ -200,7 +197,7 @@ impl Resp {
         match self.inline.iter().next() {
             None => Found::Nothing { len: end },
             Some(name) if !name.iter().all(|&byte| is_in_name(byte)) => {
-                Found::fatal(0, format!("no command is called {}", shown(name)))
+                Found::fatal(0, format!("no command is called {}", crate::output::excerpt(name)))
             }
             Some(_) => {
                 made.clear();
@@ -264,7 +261,7 @@ fn number(bytes: &[u8], start: usize) -> Number {
     }
 }
 
-/// A few bytes, for a message.
+/// A byte, for a message; more may not be there yet.
 fn shown(bytes: &[u8]) -> String {
-    crate::output::excerpt(bytes.get(..24).unwrap_or(bytes))
+    bytes.first().map_or_else(String::new, |byte| format!("'{}'", byte.escape_ascii()))
 }

@@ -128,7 +128,7 @@ impl Unit {
             KeySlot::One(slot) if self.slot.is_none_or(|other| other == slot) => {
                 self.slot = Some(slot);
                 if self.key.is_none() {
-                    let key = first_key(frame, &words, keys);
+                    let key = first_key(frame, keys);
                     self.key = key.map(|key| start + key.start..start + key.end);
                 }
             }
@@ -170,16 +170,14 @@ fn select(frame: &[u8], len: usize) -> Found {
 
 /// The first key of a command, where it is told by its name or somebody asks.
 fn key_of(frame: &[u8], rule: KeyRule, keys: &mut KeyRules, wants_keys: bool) -> Option<Range<usize>> {
-    let words = match rule {
-        KeyRule::First => words_of(frame),
-        _ if wants_keys => words_of(frame),
-        _ => return None,
-    };
-    first_key(frame, &words, keys)
+    let asked = wants_keys || matches!(rule, KeyRule::First);
+    asked.then(|| first_key(frame, keys))?
 }
 
-fn first_key(frame: &[u8], words: &[&[u8]], keys: &mut KeyRules) -> Option<Range<usize>> {
-    let at = *keys.positions(words)?.first()?;
+/// The first key of a command.
+pub(crate) fn first_key(frame: &[u8], keys: &mut KeyRules) -> Option<Range<usize>> {
+    let words = words_of(frame);
+    let at = *keys.positions(&words)?.first()?;
     let key = words.get(at)?;
     // A word is a part of the frame.
     let start = key.as_ptr().addr() - frame.as_ptr().addr();
