@@ -33,7 +33,7 @@ pub(crate) fn open(
     if let Some(format) = options.format {
         return Ok((format, "as --format says"));
     }
-    if let Some(format) = by_name(&options.path)? {
+    if let Some(format) = by_name(&options.path) {
         return Ok((format, "by its name"));
     }
     // Frames tell at once; lines must be compared, the same lines however they arrive.
@@ -117,20 +117,20 @@ fn dump() -> InputError {
     )
 }
 
-fn by_name(path: &str) -> Result<Option<Format>, InputError> {
+/// What the name's ending says, without that of a compression.
+pub(crate) fn by_name(path: &str) -> Option<Format> {
     let name = path.to_ascii_lowercase();
-    let name =
-        [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-    Ok(Some(match extension {
-        Some("resp" | "aof") => Format::Resp,
-        Some("commands" | "cmd" | "redis") => Format::Commands,
-        Some("kv") => Format::Kv,
-        Some("csv") => Format::Csv,
-        Some("tsv" | "tab") => Format::Tsv,
-        Some("psv") => Format::Psv,
-        Some("jsonl" | "ndjson") => Format::Jsonl,
-        Some("json") => Format::Json,
-        _ => return Ok(None),
-    }))
+    let plain = [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|end| name.strip_suffix(end));
+    let (_, extension) = plain.unwrap_or(&name).rsplit_once('.')?;
+    Some(match extension {
+        "resp" | "aof" => Format::Resp,
+        "commands" | "cmd" | "redis" => Format::Commands,
+        "kv" => Format::Kv,
+        "csv" => Format::Csv,
+        "tsv" | "tab" => Format::Tsv,
+        "psv" => Format::Psv,
+        "jsonl" | "ndjson" => Format::Jsonl,
+        "json" => Format::Json,
+        _ => return None,
+    })
 }

@@ -40,6 +40,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub(crate) use detect::by_name as format_by_name;
 #[allow(unused_imports, reason = "the command that reads with it is being written")]
 pub(crate) use error::{Blame, InputError};
 #[allow(unused_imports, reason = "the command that reads with it is being written")]
