@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use super::*;
 
+mod robust;
 mod speed;
 
 /// Gives so many bytes at a time.
@@ -25,10 +26,13 @@ impl Read for Trickle {
 /// What `read` saw of a step, in words that a test can spell.
 pub(crate) fn read_by(bytes: &[u8], step: usize, options: &InputOptions) -> Vec<String> {
     let source = Source::reader(Trickle { bytes: bytes.to_vec(), at: 0, step }, "test");
-    let mut input = match Input::from_source(source, options) {
-        Ok(input) => input,
-        Err(error) => return vec![format!("refused: {error}")],
-    };
+    match Input::from_source(source, options) {
+        Ok(mut input) => steps(&mut input),
+        Err(error) => vec![format!("refused: {error}")],
+    }
+}
+
+fn steps(input: &mut Input) -> Vec<String> {
     let mut seen = Vec::new();
     loop {
         match input.next() {
