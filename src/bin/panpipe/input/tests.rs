@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use super::*;
 
+mod arguments;
+mod planes;
 mod robust;
 mod speed;
 
@@ -197,7 +199,7 @@ fn words_behind_the_file_are_templates() {
             "zadd --key id --ttl 3",
             "zadd: no option --ttl; there are --keyspace, --key, --separator, --score, --member",
         ),
-        ("--batch 3", "--batch stands behind the file and before a command such as hset"),
+        ("--batch 3", "--batch is no option of the import"),
     ] {
         let seen = seen(words);
         assert!(
