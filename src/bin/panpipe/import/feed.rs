@@ -48,6 +48,8 @@ struct Cursor {
     pushed: Option<u64>,
     /// The newest command that it took or refused.
     handled: Option<u64>,
+    /// How many it refused, or never saw.
+    refused: u64,
 }
 
 impl Cursor {
@@ -67,7 +69,10 @@ impl Cursor {
             Ok(()) => self.pushed = Some(tag),
             Err(PushError::Full(full)) => return Some(Fed::Full(full)),
             Err(PushError::Stopped(stop)) => return Some(Fed::Stopped(stop)),
-            Err(PushError::Refused(error)) => ledger.fail(tag, Cause::from(&error)),
+            Err(PushError::Refused(error)) => {
+                self.refused += 1;
+                ledger.fail(tag, Cause::from(&error));
+            }
         }
         self.handled = Some(tag);
         self.begun = self.begun.and_then(|begun| {
@@ -216,11 +221,9 @@ impl<'c> Feed<'c> {
         self.ledger.settle(committed, self.read())
     }
 
-    /// What has no outcome gets none any more: the loader has finished. Answers how many commands that are.
-    pub(super) fn give_up(&mut self, is_left: bool) -> Result<u64, Failure> {
-        let mut left = 0;
+    /// What has no outcome gets none any more: the loader has finished. It is rejected, or left to a resume.
+    pub(super) fn give_up(&mut self, is_left: bool) -> Result<(), Failure> {
         while let Some(problem) = self.loader.next_problem() {
-            left += u64::from(problem.is_cut_short);
             if !(problem.is_cut_short && is_left) {
                 self.ledger.fail(problem.tag, Cause::from(&problem));
             }
@@ -228,16 +231,20 @@ impl<'c> Feed<'c> {
         // Of a record that was begun, what was not pushed must be told too, or nobody knows that half of it is missing.
         if let Some(begun) = self.cursor.begun.filter(|begun| begun.next > 0) {
             for at in begun.next..begun.commands {
-                left += 1;
-                self.cursor.handled = Some(tag(begun.record, at));
                 if !is_left {
+                    self.cursor.refused += 1;
+                    self.cursor.handled = Some(tag(begun.record, at));
                     self.ledger.fail(tag(begun.record, at), Cause::never_sent());
                 }
             }
         }
         let committed = if is_left { self.loader.committed() } else { self.cursor.handled };
-        self.ledger.settle(committed, self.read())?;
-        Ok(left)
+        self.ledger.settle(committed, self.read())
+    }
+
+    /// Commands that this run refused to send.
+    pub(super) fn refused(&self) -> u64 {
+        self.cursor.refused
     }
 
     /// All that was taken in is done.

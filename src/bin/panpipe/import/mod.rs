@@ -216,6 +216,7 @@ fn report(
         resumed: if let Begin::At(checkpoint) = &begin { Some(checkpoint.counts) } else { None },
         done: ledger.done(),
         left_out: feed.input.left_out(),
+        never_sent: feed.refused(),
         bytes_read: feed.input.bytes_read().0,
         top_errors: top
             .map(|(count, class, record, text)| (count, class.to_owned(), record, text.to_owned()))
