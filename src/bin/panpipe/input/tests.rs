@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use super::*;
 
+mod speed;
+
 /// Gives so many bytes at a time.
 struct Trickle {
     bytes: Vec<u8>,
