@@ -45,7 +45,7 @@ pub(crate) fn interrupted(bench: &Bench, tool: &Tool) {
     let records = bench.either(30_000, 600_000);
     tool.write("data.kv", lines(records));
     let mut running = tool.start(&["data.kv", "--checkpoint", "c.json", "--rate", "15000"]);
-    tool.wait_for("c.json");
+    tool.wait_for_checkpoint();
     running.signal("INT");
     let run = running.end(tool).expect(130);
     let done = run.number("/records/done");

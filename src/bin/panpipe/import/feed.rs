@@ -7,7 +7,9 @@
 //!
 //! Nothing here waits. Invariant: a record is in the ledger before its first command is in the loader.
 
-use panpipe::bulk::{Full, Loader, Problem, PushError, RawKeys, Stop};
+use std::collections::VecDeque;
+
+use panpipe::bulk::{FlushMark, Full, Loader, Problem, PushError, RawKeys, Stop};
 use panpipe::{Error, ErrorKind, Outcome};
 
 use super::arguments::{ErrorArgs, OnError, PaceArgs};
@@ -25,7 +27,10 @@ const RECORDS_FOR_PERCENT: u64 = 1000;
 pub(super) enum Fed {
     /// Enough for one flush.
     Batch,
+    /// The loader takes no more.
     Full(Full),
+    /// Too many bytes of records wait for those before them.
+    Kept,
     /// The writer of the input has sent nothing new.
     Waiting,
     Ended,
@@ -125,6 +130,8 @@ pub(super) struct Feed<'c> {
     pub(super) taken: u64,
     unflushed_commands: u64,
     unflushed_bytes: usize,
+    /// Flushes that are not answered whole, the oldest first.
+    flushes: VecDeque<FlushMark>,
 }
 
 impl<'c> Feed<'c> {
@@ -139,6 +146,7 @@ impl<'c> Feed<'c> {
             taken: 0,
             unflushed_commands: 0,
             unflushed_bytes: 0,
+            flushes: VecDeque::new(),
         }
     }
 
@@ -152,7 +160,7 @@ impl<'c> Feed<'c> {
             && self.unflushed_bytes < self.pace.batch_bytes
         {
             if self.ledger.bytes() >= self.pace.inflight_bytes_max {
-                return Ok(Fed::Full(Full::Uncommitted));
+                return Ok(Fed::Kept);
             }
             match self.input.next()? {
                 Step::Record(record) => {
@@ -201,11 +209,20 @@ impl<'c> Feed<'c> {
     /// Lets what was pushed leave, and takes in what has come back.
     pub(super) fn turn(&mut self) -> Result<(), Failure> {
         if self.unflushed_commands > 0 {
-            self.loader.flush();
+            self.flushes.push_back(self.loader.flush());
             (self.unflushed_commands, self.unflushed_bytes) = (0, 0);
         }
+        self.oldest_flush();
         self.loader.turn().map_err(|error| Failure::new(CLUSTER, format!("cannot go on: {error}")))?;
         self.settle()
+    }
+
+    /// The oldest flush that is not answered whole.
+    pub(super) fn oldest_flush(&mut self) -> Option<FlushMark> {
+        while self.flushes.front().is_some_and(|mark| self.loader.is_settled(*mark)) {
+            self.flushes.pop_front();
+        }
+        self.flushes.front().copied()
     }
 
     /// Takes in what has become of the commands.

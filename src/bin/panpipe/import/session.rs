@@ -78,6 +78,11 @@ impl Session<'_, '_> {
                 Fed::Stopped(stop) => return Err(stopped(&stop)),
                 Fed::Ended if self.feed.is_settled() => return Ok(Ending::Complete),
                 Fed::Ended => self.wait(Until::Drained, TICK)?,
+                // When the oldest flush is answered, the watermark moves.
+                Fed::Kept => match self.feed.oldest_flush() {
+                    Some(mark) => self.wait(Until::Mark(mark), TICK)?,
+                    None => self.wait(Until::Drained, TICK)?,
+                },
                 Fed::Full(Full::Rate { wait }) => self.wait(Until::Room, wait.min(TICK))?,
                 Fed::Full(_) => self.wait(Until::Room, TICK)?,
             }

@@ -107,6 +107,12 @@ impl Report {
         if let Some(before) = self.resumed {
             line.push_str(&format!(" ({} of them in earlier runs)", count(before.records)));
         }
+        if counts.unknown > 0 {
+            line.push_str(&format!(
+                ", of which {} may have been written all the same",
+                count(counts.unknown)
+            ));
+        }
         if self.left_out > 0 {
             line.push_str(&format!(", {} left out", count(self.left_out)));
         }
