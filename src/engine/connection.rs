@@ -122,6 +122,8 @@ pub(crate) struct Link {
     pub(crate) idle_since: Option<Timestamp>,
     /// Failed attempts in a row; reset by the first result of a command, or ten seconds in service, not by a connect.
     pub(crate) attempts: u32,
+    /// Connections that were closed since replies and commands did not match, without ten seconds in service between them.
+    pub(crate) desyncs_in_a_row: u32,
     /// Last time bytes arrived, or the first were sent after a pause.
     pub(crate) last_progress: Timestamp,
     pub(crate) ready_since: Timestamp,
@@ -169,6 +171,7 @@ impl Link {
             crawling: None,
             idle_since: None,
             attempts: 0,
+            desyncs_in_a_row: 0,
             last_progress: Timestamp::ZERO,
             ready_since: Timestamp::ZERO,
             last_failure: None,

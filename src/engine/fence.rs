@@ -115,6 +115,8 @@ pub(crate) struct Fence {
     pub(crate) refused_last: u64,
     /// In `Step::Wait`: all that is held waits by itself, this long at least.
     pub(crate) all_wait_until: Timestamp,
+    /// The server has no room, no disk or no replicas for a write of it.
+    pub(crate) refused: bool,
     /// In `Fences::ready`: a window of rejections is one reason to look, not thousands.
     woken: bool,
 }
@@ -133,6 +135,7 @@ impl Fence {
             ran: Vec::new(),
             refused_last: 0,
             all_wait_until: Timestamp::ZERO,
+            refused: false,
             woken: false,
         }
     }
@@ -201,6 +204,11 @@ impl Fences {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.by_slot.is_empty()
+    }
+
+    /// Whether a server took no writes of a slot that is fenced still.
+    pub(crate) fn holds_refused(&self) -> bool {
+        self.by_slot.values().any(|fence| fence.refused)
     }
 
     pub(crate) fn parked_bytes(&self) -> u64 {

@@ -177,6 +177,12 @@ impl Engine {
         link.for_now = matches!(because, LostBecause::Full(_) | LostBecause::Loading(_));
         if was_ready && now >= link.ready_since.after_ms(STABLE_MS) {
             link.attempts = 0;
+            link.desyncs_in_a_row = 0;
+        }
+        if matches!(because, LostBecause::Desync(_)) {
+            // The replies before it proved nothing: a server that does so every time is dialled less and less often.
+            link.attempts = link.attempts.max(link.desyncs_in_a_row);
+            link.desyncs_in_a_row = link.desyncs_in_a_row.saturating_add(1);
         }
         let delay_ms = self.redial_delay_ms(row, &because, was_ready, now);
         let failure = failure_of(because, was_ready, &name);
