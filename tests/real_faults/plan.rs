@@ -164,6 +164,12 @@ impl Bench {
         }
     }
 
+    /// Like `cluster`, of servers that have not voted yet.
+    pub(crate) fn new_cluster(&mut self, node_timeout_ms: u32) -> &Cluster {
+        self.cluster = None;
+        self.cluster(node_timeout_ms)
+    }
+
     /// The cluster that cases share: three primaries and a replica of each, healthy.
     pub(crate) fn cluster(&mut self, node_timeout_ms: u32) -> &Cluster {
         let version = self.version;
@@ -228,11 +234,11 @@ pub(crate) fn close(mut load: Load, tally: &mut Tally) {
     tally.note(format!(
         "{moved} MOVED, {asks} ASK, {retries} retries, {connects} connects, {disconnects} disconnects"
     ));
-    // Another test's server may have taken a port that a node of ours has left.
+    // RC11: a name leads to another node of the cluster than before.
     let (strangers, alarms): (Vec<Event>, Vec<Event>) =
         load.alarms.into_iter().partition(|event| format!("{event:?}").contains("belongs to another node"));
     if !strangers.is_empty() {
-        tally.note(format!("{} addresses were somebody else's by then", strangers.len()));
+        tally.note(format!("{} addresses were another node's by then: {:?}", strangers.len(), strangers[0]));
     }
     tally.check(alarms.is_empty(), || format!("{alarms:?}"));
     let desyncs = total.desyncs.saturating_sub(strangers.len() as u64);
