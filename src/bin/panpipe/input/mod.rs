@@ -182,6 +182,15 @@ impl Input {
             let bytes = self.window.bytes();
             let found = self.parser.find(bytes, self.window.at_end, &mut self.keys, &mut self.made);
             match found {
+                // Also where the whole of it happens to be in the window: what is too large does not depend on how the bytes arrive.
+                Found::Record { before, len } | Found::Bad { before, len, .. }
+                    if before + len > self.record_bytes_max =>
+                {
+                    let reason = self.give_up()?;
+                    if self.selection.takes_bad(self.position.records) {
+                        return Ok(Step::Bad(self.bad(0, self.shown_bytes, reason)));
+                    }
+                }
                 Found::Record { before, len } => {
                     self.count(before + len);
                     if self.selection.takes(self.position.records, &mut self.made, self.window.bytes()) {
@@ -260,7 +269,8 @@ impl Input {
             return Err(self.fatal(0, &reason));
         }
         self.made.clear();
-        self.count(self.window.bytes().len());
+        // The rest of the line is left out by the parser.
+        self.count(limit);
         Ok(reason)
     }
 
