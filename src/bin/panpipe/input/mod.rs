@@ -48,6 +48,8 @@ pub(crate) use found::{Command, Commands};
 #[allow(unused_imports, reason = "the command that reads with it is being written")]
 pub(crate) use options::{Format, InputArgs, InputOptions};
 pub(crate) use source::{Identity, Source};
+#[allow(unused_imports, reason = "the command that reads with it is being written")]
+pub(crate) use verbs::HELP as COMMANDS_HELP;
 
 use decode::Plain;
 use found::{Found, Made};
