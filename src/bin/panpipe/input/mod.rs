@@ -142,7 +142,7 @@ impl Input {
     pub(crate) fn from_source(source: Source, options: &InputOptions) -> Result<Input, InputError> {
         let name = source.name.clone();
         let mut plain = Plain::open(source)?;
-        let mut window = Window::new(options.chunk_bytes);
+        let mut window = Window::new(options.chunk_bytes, options.record_bytes_max);
         let opened = detect::open(&mut plain, &mut window, options);
         let (format, format_found) = opened.map_err(|error| error.within(&name))?;
         let parser = Parser::open(format, &mut plain, &mut window, options);
