@@ -133,7 +133,7 @@ impl<T: Transport> Client<T> {
 
     fn call_request<R: FromReply>(&mut self, request: &Request<'_>) -> Result<R> {
         let timeout_ms = self.engine.config().command_timeout_ms;
-        let batch = self.engine.open_batch_with(BatchOptions { timeout_ms, follow_redirects: true });
+        let batch = self.engine.open_batch_with(BatchOptions::new(timeout_ms));
         let now = self.transport.now();
         self.engine.submit(batch, request, now);
         self.engine.start_deadline(batch, now);
@@ -318,6 +318,12 @@ impl<T: Transport> Client<T> {
         if self.flush_policy == FlushPolicy::EachTurn {
             self.engine.flush();
         }
+        self.turn_unflushed(budget)
+    }
+
+    /// As `turn`, without what the flush policy adds.
+    pub(crate) fn turn_unflushed(&mut self, budget: Budget) -> Result<usize> {
+        self.end_burst();
         self.pump();
         let mut work = 0;
         for _ in 0..budget.rounds_max {
@@ -390,7 +396,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// The caller goes about other business: what was handed to the transport leaves, and the descriptor tells what remains to be done.
-    fn leave(&mut self, work_left: bool) {
+    pub(crate) fn leave(&mut self, work_left: bool) {
         self.transport.launch();
         self.arm(work_left);
     }

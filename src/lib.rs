@@ -27,7 +27,7 @@
 //!
 //! # Layers
 //!
-//! [`client`] and [`pipeline`] wait, and own the clock; [`transport`] moves bytes; [`engine`] decides and remembers, without sockets, clock or
+//! [`client`], [`pipeline`] and [`bulk`] wait, and own the clock; [`transport`] moves bytes; [`engine`] decides and remembers, without sockets, clock or
 //! threads; [`command`] and [`topology`] say where a command belongs; [`resp`] and [`slot`] read and write bytes; [`error`] and [`config`] are
 //! plain data. Imports point down that list only. `ARCHITECTURE.md` tells the rest.
 //!
@@ -38,6 +38,7 @@
 //! | `testkit` | a model of a cluster: in memory under virtual time, or behind loopback sockets |
 //! | `cli` | the `panpipe` program (with `testkit`) |
 
+pub mod bulk;
 pub mod client;
 pub mod command;
 pub mod config;
@@ -51,6 +52,7 @@ pub mod testkit;
 pub mod topology;
 pub mod transport;
 
+pub use bulk::{LoadOptions, Loader};
 /// Shared bytes, as large values are given and taken.
 pub use bytes::Bytes;
 pub use client::{Budget, Client};
@@ -63,6 +65,7 @@ pub use pipeline::{Pipeline, Replies, Ticket};
 pub mod prelude {
     pub use bytes::Bytes;
 
+    pub use crate::bulk::{Full, LoadOptions, Loader, OnError, PushError, RawKeys, Until};
     pub use crate::client::{Budget, Client};
     pub use crate::command::{
         Cmd, Commands, Expiry, Hashes, KeyType, Keyspace, Lists, Merge, Route, Server, SetOptions, Sets,

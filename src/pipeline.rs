@@ -59,7 +59,7 @@ pub struct Pipeline<'c, T: Transport = Net> {
 impl<'c, T: Transport> Pipeline<'c, T> {
     pub(crate) fn new(client: &'c mut Client<T>) -> Self {
         let config = client.engine.config();
-        let options = BatchOptions { timeout_ms: config.command_timeout_ms, follow_redirects: true };
+        let options = BatchOptions::new(config.command_timeout_ms);
         let fanout = config.fanout;
         let batch = client.engine.open_batch_with(options);
         let flush = client.engine.next_sequence();

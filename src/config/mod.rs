@@ -243,7 +243,8 @@ pub struct Config {
     /// After a connection broke with commands in doubt: end it on the server too, with CLIENT KILL, before anything is sent on the next one. So
     /// what was in doubt ran before all that follows, or never, also where the server was stopped and reads its buffers late. Needs the
     /// permission for CLIENT KILL (an event tells where it is missing, and the client goes on without); says nothing across a failover
-    /// or behind a proxy, and of RESP3 connections only: RESP2 does not tell the number of a connection.
+    /// or behind a proxy. A connection is named by its number and its address (CLIENT INFO, from Redis 6.2 on), so that nobody else's is
+    /// ended where the server was started anew.
     pub fenced_reconnect: bool,
     /// Replies of one connection after which an ECHO checks that replies and commands still match; 0 turns it off.
     pub sentinel_replies: u64,

@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::config::{Config, Endpoint};
 use crate::engine::fenced_reconnect::OldConnection;
-use crate::engine::handshake::Handshake;
+use crate::engine::handshake::{Handshake, ServerName};
 use crate::engine::in_flight::{InFlight, InFlightQueue};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::send_queue::{CommandBytes, SendQueue};
@@ -107,8 +107,8 @@ pub(crate) struct Link {
     pub(crate) handshake: Handshake,
     /// Handshake bytes that the kernel has not taken.
     pub(crate) prelude: Prelude,
-    /// The number that the server gave this connection.
-    pub(crate) server_id: Option<u64>,
+    /// What the server calls this connection.
+    pub(crate) server_name: ServerName,
     /// Earlier connections on which commands may still run; only with `Config::fenced_reconnect`.
     pub(crate) old_ids: Vec<OldConnection>,
     /// Entries in flight with the flag `GIVEN_UP`.
@@ -122,6 +122,8 @@ pub(crate) struct Link {
     pub(crate) idle_since: Option<Timestamp>,
     /// Failed attempts in a row; reset by the first result of a command, or ten seconds in service, not by a connect.
     pub(crate) attempts: u32,
+    /// Connections that were closed since replies and commands did not match, without ten seconds in service between them.
+    pub(crate) desyncs_in_a_row: u32,
     /// Last time bytes arrived, or the first were sent after a pause.
     pub(crate) last_progress: Timestamp,
     pub(crate) ready_since: Timestamp,
@@ -161,7 +163,7 @@ impl Link {
             scanner: Scanner::new(config.limits.frame),
             handshake: Handshake::default(),
             prelude: Prelude::default(),
-            server_id: None,
+            server_name: ServerName::default(),
             old_ids: Vec::new(),
             tombstones: 0,
             skipping: false,
@@ -169,6 +171,7 @@ impl Link {
             crawling: None,
             idle_since: None,
             attempts: 0,
+            desyncs_in_a_row: 0,
             last_progress: Timestamp::ZERO,
             ready_since: Timestamp::ZERO,
             last_failure: None,
@@ -301,7 +304,7 @@ impl Link {
         self.scanner = Scanner::new(config.limits.frame);
         self.handshake = Handshake::default();
         self.prelude.0.clear();
-        self.server_id = None;
+        self.server_name = ServerName::default();
         self.skipping = false;
         self.guard.reset();
         self.crawling = None;

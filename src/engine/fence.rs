@@ -115,6 +115,8 @@ pub(crate) struct Fence {
     pub(crate) refused_last: u64,
     /// In `Step::Wait`: all that is held waits by itself, this long at least.
     pub(crate) all_wait_until: Timestamp,
+    /// The server has no room, no disk or no replicas for a write of it.
+    pub(crate) refused: bool,
     /// In `Fences::ready`: a window of rejections is one reason to look, not thousands.
     woken: bool,
 }
@@ -133,6 +135,7 @@ impl Fence {
             ran: Vec::new(),
             refused_last: 0,
             all_wait_until: Timestamp::ZERO,
+            refused: false,
             woken: false,
         }
     }
@@ -203,6 +206,11 @@ impl Fences {
         self.by_slot.is_empty()
     }
 
+    /// Whether a server took no writes of a slot that is fenced still.
+    pub(crate) fn holds_refused(&self) -> bool {
+        self.by_slot.values().any(|fence| fence.refused)
+    }
+
     pub(crate) fn parked_bytes(&self) -> u64 {
         self.parked_bytes
     }
@@ -258,6 +266,9 @@ impl Fences {
     /// Takes all held commands that `wanted` accepts, in order.
     pub(crate) fn take_all(&mut self, slot: u16, wanted: impl Fn(&Parked) -> bool) -> Vec<Parked> {
         let Some(fence) = self.by_slot.get_mut(&slot) else { return Vec::new() };
+        if !fence.parked.iter().any(&wanted) {
+            return Vec::new();
+        }
         let mut taken = Vec::new();
         let mut kept = VecDeque::with_capacity(fence.parked.len());
         for parked in fence.parked.drain(..) {

@@ -5,13 +5,16 @@
 //!   HELLO 3 AUTH user pass SETNAME name   ─┐
 //!   CLIENT SETINFO LIB-NAME panpipe        │ one write
 //!   CLIENT SETINFO LIB-VER 0.1.0           │
+//!   CLIENT INFO   (with `fenced_reconnect`)│
 //!   CLUSTER MYID                          ─┘
 //!                                                       %7 server redis … proto 3 … mode cluster
 //!                                                       +OK   (or an error, ignored: servers before 7.2)
 //!                                                       +OK
+//!                                                       $… id=23 addr=10.1.2.3:4711 …   (or an error: before 6.2)
 //!                                                       $40 07c37df…   (or an error: proxies)
 //!   (user bytes may leave from here on)
-//!   CLIENT KILL ID 17   (with `fenced_reconnect`, where commands of connection 17 are in doubt; user bytes then wait for its reply)
+//!   CLIENT KILL ID 17 ADDR 10.1.2.3:4711   (with `fenced_reconnect`, where commands of connection 17 are in doubt; user bytes then
+//!                                           wait for its reply)
 //!                                                       :1
 //! ```
 //!
@@ -40,6 +43,8 @@ enum Expected {
     SetName,
     /// Succeeds or not, nothing depends on it.
     Ignored,
+    /// What the server calls this connection.
+    Info,
     NodeId,
     /// The end of an earlier connection.
     Kill,
@@ -76,8 +81,17 @@ pub(crate) struct Handshake {
     verified: bool,
     /// User bytes wait until earlier connections are dead.
     fenced: bool,
-    /// The number that the server gave the connection.
-    pub(crate) server_id: Option<u64>,
+    /// What the server calls the connection.
+    pub(crate) name: ServerName,
+}
+
+/// A connection as its server knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ServerName {
+    /// Its number: a process counts up from 1.
+    pub(crate) id: Option<u64>,
+    /// Our end of it; another process of the server has given the number to somebody else.
+    pub(crate) address: Option<Box<str>>,
 }
 
 impl Handshake {
@@ -88,7 +102,7 @@ impl Handshake {
         match config.protocol {
             Protocol::Resp3 => {
                 handshake.hello(config, &mut out);
-                handshake.introduce(&mut out);
+                handshake.introduce(config, &mut out);
             }
             Protocol::Resp2 => handshake.legacy(config, &mut out),
         }
@@ -112,13 +126,21 @@ impl Handshake {
         self.push(Expected::Hello, &words, out);
     }
 
-    fn introduce(&mut self, out: &mut Vec<u8>) {
+    fn introduce(&mut self, config: &Config, out: &mut Vec<u8>) {
         self.push(Expected::Ignored, &[b"CLIENT", b"SETINFO", b"LIB-NAME", b"panpipe"], out);
         self.push(
             Expected::Ignored,
             &[b"CLIENT", b"SETINFO", b"LIB-VER", env!("CARGO_PKG_VERSION").as_bytes()],
             out,
         );
+        self.identify(config, out);
+    }
+
+    /// The node's id comes last: with it the connection is in service.
+    fn identify(&mut self, config: &Config, out: &mut Vec<u8>) {
+        if config.fenced_reconnect {
+            self.push(Expected::Info, &[b"CLIENT", b"INFO"], out);
+        }
         self.push(Expected::NodeId, &[b"CLUSTER", b"MYID"], out);
     }
 
@@ -139,7 +161,7 @@ impl Handshake {
         // An empty name is the default.
         let name = config.client_name.as_deref().unwrap_or("");
         self.push(Expected::SetName, &[b"CLIENT", b"SETNAME", name.as_bytes()], out);
-        self.push(Expected::NodeId, &[b"CLUSTER", b"MYID"], out);
+        self.identify(config, out);
     }
 
     fn push(&mut self, expected: Expected, words: &[&[u8]], out: &mut Vec<u8>) {
@@ -170,6 +192,10 @@ impl Handshake {
                 None => Progress::OutOfStep("the reply to CLUSTER MYID is no node id"),
             },
             Some(Expected::Ignored) => Progress::Waiting,
+            Some(Expected::Info) => {
+                self.on_info(reply.as_str().unwrap_or_default());
+                Progress::Waiting
+            }
             Some(Expected::Kill) => {
                 self.lift_fence();
                 Progress::Killed
@@ -186,8 +212,13 @@ impl Handshake {
     }
 
     /// Ends an earlier connection of ours; the answer is what to write. User bytes wait for the reply.
-    pub(crate) fn kill(&mut self, server_id: u64, out: &mut Vec<u8>) {
-        self.push(Expected::Kill, &[b"CLIENT", b"KILL", b"ID", server_id.to_string().as_bytes()], out);
+    pub(crate) fn kill(&mut self, id: u64, address: Option<&str>, out: &mut Vec<u8>) {
+        let id = id.to_string();
+        let mut words: Vec<&[u8]> = vec![b"CLIENT", b"KILL", b"ID", id.as_bytes()];
+        if let Some(address) = address {
+            words.extend([b"ADDR".as_slice(), address.as_bytes()]);
+        }
+        self.push(Expected::Kill, &words, out);
     }
 
     /// User bytes wait for nothing but what has been written.
@@ -207,7 +238,7 @@ impl Handshake {
         for (key, value) in reply.pairs() {
             match key.as_bytes() {
                 Some(b"proto") => protocol = value.as_i64(),
-                Some(b"id") => self.server_id = value.as_i64().and_then(|id| id.try_into().ok()),
+                Some(b"id") => self.name.id = value.as_i64().and_then(|id| id.try_into().ok()),
                 Some(b"mode") => mode = value.as_str(),
                 _ => {}
             }
@@ -224,6 +255,17 @@ impl Handshake {
         Progress::Waiting
     }
 
+    /// `id=23 addr=10.1.2.3:4711 laddr=… …` (<https://redis.io/docs/latest/commands/client-info/>)
+    fn on_info(&mut self, text: &str) {
+        for field in text.split_ascii_whitespace() {
+            match field.split_once('=') {
+                Some(("id", id)) => self.name.id = id.parse().ok(),
+                Some(("addr", address)) => self.name.address = Some(address.into()),
+                _ => {}
+            }
+        }
+    }
+
     fn on_error(&mut self, expected: Option<Expected>, text: &[u8], config: &Config) -> Progress {
         let error = without_credentials(text, config);
         let ServerReply::Code(code) = classify(text) else {
@@ -235,7 +277,7 @@ impl Handshake {
             (Some(Expected::NodeId), _) if text.ends_with(b"cluster support disabled") => {
                 Progress::Refused(ErrorKind::NotCluster { address: String::new() })
             }
-            (Some(Expected::Ignored), _) => Progress::Waiting,
+            (Some(Expected::Ignored | Expected::Info), _) => Progress::Waiting,
             // It will tell once it has read its data.
             (Some(Expected::NodeId), Code::Loading) => Progress::Loading(error),
             (Some(Expected::NodeId), _) => self.on_node_id(""),

@@ -126,7 +126,7 @@ impl Engine {
         link.ready_since = now;
         link.last_progress = now;
         link.last_failure = None;
-        link.server_id = link.handshake.server_id;
+        link.server_name = std::mem::take(&mut link.handshake.name);
         link.scanner = Scanner::new(self.config.limits.frame);
         link.for_now = false;
         link.guard.begin(link.stats.replies, &self.config, now);
@@ -177,19 +177,25 @@ impl Engine {
         link.for_now = matches!(because, LostBecause::Full(_) | LostBecause::Loading(_));
         if was_ready && now >= link.ready_since.after_ms(STABLE_MS) {
             link.attempts = 0;
+            link.desyncs_in_a_row = 0;
+        }
+        if matches!(because, LostBecause::Desync(_)) {
+            // The replies before it proved nothing: a server that does so every time is dialled less and less often.
+            link.attempts = link.attempts.max(link.desyncs_in_a_row);
+            link.desyncs_in_a_row = link.desyncs_in_a_row.saturating_add(1);
         }
         let delay_ms = self.redial_delay_ms(row, &because, was_ready, now);
         let failure = failure_of(because, was_ready, &name);
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         link.last_failure = Some(failure.clone());
         link.attempts = link.attempts.saturating_add(1);
-        let old_id = link.server_id.filter(|_| was_ready);
+        let old = std::mem::take(&mut link.server_name);
         link.forget_socket(&self.config);
         let until = now.after_ms(delay_ms);
         link.state = LinkState::Backoff { until };
         self.timers.link(until);
         if self.settle_in_flight(row, &failure, begun) {
-            self.remember_old(row, old_id);
+            self.remember_old(row, old);
         }
         // What a fence had sent here, or waited for, takes its place behind the fence again before anything else of its slot is sent.
         self.pull_back(row);

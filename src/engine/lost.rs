@@ -71,6 +71,7 @@ impl Engine {
         let mut runs = Runs::default();
         let mut kept = Vec::new();
         let mut ended = Vec::new();
+        let mut overtakers = BTreeSet::new();
         for (n, entry) in entries.into_iter().enumerate() {
             let start = at;
             at += u64::from(entry.len);
@@ -81,6 +82,12 @@ impl Engine {
                 runs.add(start + asking, u64::from(entry.len) - asking, at <= flushed);
                 if is_sent {
                     self.note_resent(row, &entry);
+                }
+                // A read that is sent again has left nothing behind, and nobody has seen what it read.
+                let may_have_left = is_sent && !entry.has(InFlight::READ_ONLY);
+                if may_have_left && entry.has(InFlight::FENCED) && entry.is_callers() {
+                    self.note_lost(row, &entry, start);
+                    overtakers.insert(entry.slot);
                 }
                 kept.push(entry);
             } else {
@@ -97,6 +104,10 @@ impl Engine {
         }
         for entry in &kept {
             self.uncount(entry, false);
+        }
+        // Now, while those that were refused are held and no others: what is sent again keeps its own order.
+        for slot in overtakers {
+            self.fail_overtaken_so_far(slot);
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return in_doubt };
         let starts = link.queue.segment_starts();
@@ -246,7 +257,8 @@ impl Engine {
         if entry.has(InFlight::RETRY_NEVER | InFlight::RETRY_ALWAYS) {
             return entry.has(InFlight::RETRY_ALWAYS);
         }
-        match self.config.retry_unknown {
+        let of_batch = self.batches.row(entry.batch).and_then(|batch| batch.options.retry_unknown);
+        match of_batch.unwrap_or(self.config.retry_unknown) {
             RetryUnknown::Never => false,
             RetryUnknown::Always => true,
             RetryUnknown::ReadOnly => entry.has(InFlight::READ_ONLY),

@@ -29,6 +29,7 @@ mod arbitrate;
 #[cfg(feature = "testkit")]
 mod audit;
 mod batch_ops;
+mod bulk_ops;
 mod burst;
 mod complete;
 mod conflict;
@@ -45,6 +46,7 @@ mod leg;
 mod lifecycle;
 mod lost;
 mod parts;
+mod piece;
 mod recv_buf;
 mod redirect;
 mod refresh;
@@ -77,6 +79,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::config::{Config, Endpoint};
+use crate::engine::bulk_ops::Refusals;
 use crate::engine::connection::Link;
 use crate::engine::dials::Dials;
 use crate::engine::event::Events;
@@ -102,7 +105,10 @@ pub use submit::BatchId;
 pub use time::Timestamp;
 pub use timeline::{NodeTimeline, Timeline};
 
-pub(crate) use reply_slab::{Batch, BatchOptions};
+pub(crate) use bulk_ops::{NoRoom, Refusal, Window};
+pub(crate) use in_flight::NO_SLOT;
+pub(crate) use piece::Encoded;
+pub(crate) use reply_slab::{Batch, BatchOptions, ReplySlot};
 
 /// Most bytes written to one node before the others get their turn.
 pub(crate) const WRITE_QUANTUM_BYTES: usize = 256 << 10;
@@ -184,6 +190,7 @@ pub struct Engine {
     tombstones_due: bool,
     /// Commands refused because a window was full.
     windows_full: u64,
+    refusals: Refusals,
 }
 
 impl Engine {
@@ -226,6 +233,7 @@ impl Engine {
             cancelled: 0,
             tombstones_due: false,
             windows_full: 0,
+            refusals: Refusals::default(),
             config,
         };
         for seed in engine.config.seeds.clone() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::command::{Part, Plan, Request, Route};
 use crate::engine::Engine;
 use crate::engine::in_flight::NO_SLOT;
-use crate::engine::submit::Piece;
+use crate::engine::piece::{Piece, Source};
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind};
 
@@ -83,7 +83,10 @@ impl Engine {
         // All places first: the parts stand in one row behind their parent.
         let pieces: Vec<Piece<'_>> = parts
             .iter()
-            .map(|part| Piece { groups: Some(&part.groups), ..self.next_piece(batch, request) })
+            .map(|part| {
+                let source = Source::Part(request, &part.groups);
+                Piece { source, ..self.next_piece(batch, request) }
+            })
             .collect();
         for (piece, part) in pieces.into_iter().zip(parts) {
             if let Err(error) = self.place(piece, part.slot, now) {

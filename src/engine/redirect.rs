@@ -41,6 +41,8 @@ enum Because {
     Unavailable,
     Demoted,
     Circular,
+    /// The server takes no writes: no memory, no disk, or no replicas.
+    Refused,
 }
 
 impl Engine {
@@ -58,6 +60,18 @@ impl Engine {
             // The command behind it will be redirected back to the owner, and find its way again.
             self.asking_answered(row);
             return Ok(());
+        }
+        if let ServerReply::Moved(redirect) | ServerReply::Ask(redirect) = reply
+            && entry.slot != NO_SLOT
+            && redirect.slot != entry.slot
+            && entry.is_callers()
+            && !is_from_script(text)
+        {
+            // It answers another command, or the caller has marked another key than the server looks at.
+            if self.config.high_integrity && keeps!(self.config, ShapeCheck) {
+                return Err(LostBecause::Desync("a redirect names another slot than that of its command"));
+            }
+            self.suspicious = true;
         }
         if let ServerReply::Moved(redirect) = reply {
             self.note_moved(row, &entry, redirect, now);
@@ -175,14 +189,18 @@ impl Engine {
 
     fn judge_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>) -> Verdict {
         self.count(row, |stats| stats.moved += 1);
-        if entry.hops >= self.config.hops_max && keeps!(self.config, HopsBound) {
+        let target = self.redirect_target(row, redirect);
+        let is_circular = target == Some(row);
+        // One that leads nowhere else is no hop: it says that the machine is another, and is worth one more connection in any case.
+        let hops_max = self.config.hops_max.max(u8::from(is_circular));
+        if entry.hops >= hops_max && keeps!(self.config, HopsBound) {
             return Verdict::GiveUp;
         }
         // Without a usable address the next view of the topology has to tell.
-        let Some(target) = self.redirect_target(row, redirect) else {
+        let Some(target) = target else {
             return Verdict::Later(Because::Demoted);
         };
-        if target == row {
+        if is_circular {
             // It names itself: we reached another server than we meant (a stale DNS name, a balancer). Dial again, and not in a spin.
             if let Some(link) = self.links.get_mut(usize::from(row)) {
                 link.redial = true;
@@ -210,6 +228,10 @@ impl Engine {
             Code::TryAgain => Because::TryAgain,
             Code::ClusterDown | Code::Loading | Code::MasterDown => Because::Unavailable,
             Code::ReadOnly => Because::Demoted,
+            Code::Oom | Code::Misconf | Code::NoReplicas if self.waits_out_refusals(entry) => {
+                self.note_refusal(row, text);
+                Because::Refused
+            }
             _ => return Verdict::Final,
         };
         self.count(row, |stats| stats.retries += 1);
@@ -242,7 +264,9 @@ impl Engine {
         match verdict {
             Verdict::Moved { .. } if paused => retry::moved_delay_ms(tries, &mut self.rng),
             Verdict::Later(Because::TryAgain) => retry::tryagain_delay_ms(tries, &mut self.rng),
-            Verdict::Later(Because::Unavailable) => retry::unavailable_delay_ms(tries, &mut self.rng),
+            Verdict::Later(Because::Unavailable | Because::Refused) => {
+                retry::unavailable_delay_ms(tries, &mut self.rng)
+            }
             Verdict::Later(Because::Demoted) => retry::readonly_delay_ms(tries, &mut self.rng),
             Verdict::Later(Because::Circular) => retry::moved_delay_ms(tries + 2, &mut self.rng),
             Verdict::Moved { .. } | Verdict::Ask { .. } | Verdict::GiveUp | Verdict::Final => 0,
@@ -297,8 +321,11 @@ impl Engine {
             Verdict::Later(_) if entry.has(InFlight::ASKED) => Some(row),
             _ => None,
         };
-        let rejection =
-            Rejection { error: ServerError::from_bytes(text), node: self.node_name(row), redirect };
+        let rejection = Rejection {
+            error: ServerError::from_bytes(kept_text(text)),
+            node: self.node_name(row),
+            redirect,
+        };
         let parked =
             Parked { ask, rejection: Some(Box::new(rejection)), ..Parked::new(sequence, held, bytes) };
         if self.config.order == Order::Relaxed {
@@ -308,6 +335,7 @@ impl Engine {
             let draining = self.flag_sent(row, slot);
             self.fences.open(slot, draining);
         }
+        self.mark_refused(slot, verdict);
         let not_before = self.advise_fence(slot, sequence, verdict, now);
         self.park(Parked { not_before, ..parked });
         self.fences.wake(slot);
@@ -317,6 +345,7 @@ impl Engine {
     fn hold_relaxed(&mut self, parked: Parked, verdict: Verdict, now: Timestamp) {
         let slot = parked.entry.slot;
         self.fences.open(slot, 0);
+        self.mark_refused(slot, verdict);
         let tries = match verdict {
             Verdict::Moved { .. } | Verdict::Ask { .. } => u32::from(parked.entry.hops),
             _ => self.fences.get_mut(slot).map_or(1, |fence| fence.count_tryagain(parked.sequence, now)),
@@ -324,6 +353,13 @@ impl Engine {
         let not_before = now.after_ms(self.delay_ms(tries, verdict));
         self.park(Parked { not_before, ..parked });
         self.fences.wake(slot);
+    }
+
+    fn mark_refused(&mut self, slot: u16, verdict: Verdict) {
+        if let Some(fence) = self.fences.get_mut(slot).filter(|_| verdict == Verdict::Later(Because::Refused))
+        {
+            fence.refused = true;
+        }
     }
 
     /// Tells a fence what the latest rejection asks for; answers how long the rejected command waits by itself.
@@ -422,6 +458,12 @@ fn serves_the_slot(reply: ServerReply<'_>, text: &[u8]) -> bool {
 /// What the server says before it looks at keys and slots.
 fn is_no_command(text: &[u8]) -> bool {
     text.starts_with(b"ERR unknown command") || text.starts_with(b"ERR wrong number of arguments")
+}
+
+/// What is kept of an error's text while its command waits: enough for every server's own, and a bound for anybody else's.
+fn kept_text(text: &[u8]) -> &[u8] {
+    const KEPT_BYTES_MAX: usize = 512;
+    text.get(..KEPT_BYTES_MAX).unwrap_or(text)
 }
 
 /// Errors that a script passes on end in its name (`script: 5e2f…, on @user_script:1.`).

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use slab::Slab;
 
 use crate::command::merge::{self, Merge};
+use crate::config::RetryUnknown;
 use crate::engine::time::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::resp::reply::ReplyRef;
@@ -63,6 +64,25 @@ impl SplitRecord {
 pub(crate) struct BatchOptions {
     pub(crate) timeout_ms: u64,
     pub(crate) follow_redirects: bool,
+    /// Which of its commands are sent again where their reply was lost, instead of what the configuration says of all.
+    pub(crate) retry_unknown: Option<RetryUnknown>,
+    /// A write that the server has no room, no disk or no replicas for waits, in its order, and is tried again.
+    pub(crate) waits_out_refusals: bool,
+    /// Nobody reads the replies that are no errors: large ones are dropped as they come.
+    pub(crate) counts_only: bool,
+}
+
+impl BatchOptions {
+    /// Follows redirects, and does what the configuration says.
+    pub(crate) fn new(timeout_ms: u64) -> Self {
+        BatchOptions {
+            timeout_ms,
+            follow_redirects: true,
+            retry_unknown: None,
+            waits_out_refusals: false,
+            counts_only: false,
+        }
+    }
 }
 
 /// The replies of one pipeline.
@@ -179,6 +199,9 @@ impl Batch {
     /// Files a large reply with the memory it was received into.
     pub(crate) fn fill_large(&mut self, index: u32, frame: Bytes) {
         if !self.abandoned && self.is_pending(index) {
+            if self.options.counts_only {
+                return self.settle(index, ReplySlot::Ok);
+            }
             self.large.push(frame);
             self.settle(index, ReplySlot::Large { index: self.large.len() as u32 - 1 });
         }

@@ -8,6 +8,7 @@ use crate::config::Order;
 use crate::engine::burst::Burst;
 use crate::engine::fence::{Hint, Parked, Step};
 use crate::engine::in_flight::{InFlight, NO_SLOT, STREAM};
+use crate::engine::piece::{Piece, Source};
 use crate::engine::reply_slab::{Batch, BatchOptions};
 use crate::engine::send_queue::SHARED_BYTES_MIN;
 use crate::engine::stream::{StreamOp, Token};
@@ -28,43 +29,6 @@ pub(crate) fn coarse(deadline: Timestamp) -> Timestamp {
     )
 }
 
-/// A command on its way into a queue: whose it is and which bytes of the request it has.
-#[derive(Clone, Copy)]
-pub(crate) struct Piece<'a> {
-    pub(crate) batch: u32,
-    pub(crate) index: u32,
-    pub(crate) sequence: u64,
-    pub(crate) request: &'a Request<'a>,
-    /// Argument groups, for a part of a split command.
-    pub(crate) groups: Option<&'a [u32]>,
-    /// The caller chose the node.
-    pub(crate) pinned: bool,
-}
-
-impl Piece<'_> {
-    fn wire_len(&self) -> usize {
-        match self.groups {
-            None => self.request.wire_len(),
-            Some(groups) => self.request.part_wire_len(groups),
-        }
-    }
-
-    fn write(&self, out: &mut impl crate::resp::encode::WireBuf) {
-        match self.groups {
-            None => self.request.write(out),
-            Some(groups) => self.request.write_part(groups, out),
-        }
-    }
-
-    fn entry(&self, len: usize, slot: u16) -> InFlight {
-        let mut flags = self.request.flags;
-        if self.pinned {
-            flags |= InFlight::PINNED;
-        }
-        InFlight { len: len as u32, batch: self.batch, index: self.index, slot, hops: 0, flags }
-    }
-}
-
 impl Engine {
     /// Opens a batch: the replies of one pipeline.
     pub(crate) fn open_batch_with(&mut self, options: BatchOptions) -> BatchId {
@@ -73,7 +37,7 @@ impl Engine {
 
     /// Opens a batch with the configured deadline that follows redirects.
     pub fn open_batch(&mut self) -> BatchId {
-        let options = BatchOptions { timeout_ms: self.config.command_timeout_ms, follow_redirects: true };
+        let options = BatchOptions::new(self.config.command_timeout_ms);
         self.open_batch_with(options)
     }
 
@@ -168,7 +132,7 @@ impl Engine {
         if request.args_len() <= self.config.limits.command_args_max { request.lone_slot() } else { None }
     }
 
-    fn plan(&self, request: &Request<'_>) -> Result<Plan, Error> {
+    pub(crate) fn plan(&self, request: &Request<'_>) -> Result<Plan, Error> {
         let limits = &self.config.limits;
         if request.args_len() > limits.command_args_max {
             let limit = limits.command_args_max as u64;
@@ -193,7 +157,7 @@ impl Engine {
             row.referenced += 1;
             row.push_pending(sequence)
         });
-        Piece { batch, index, sequence, request, groups: None, pinned: false }
+        Piece { batch, index, sequence, source: Source::Whole(request), pinned: false }
     }
 
     /// Gives a piece its failure; it never entered a queue.
@@ -240,7 +204,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), Error> {
         let len = piece.wire_len();
-        self.check_window(row, len, 1, piece.request.name())?;
+        self.check_window(row, len, 1, piece.name())?;
         let Some(link) = self.links.get_mut(usize::from(row)) else {
             return Err(Error::not_executed(ErrorKind::SlotNotServed { slot }));
         };
@@ -341,7 +305,7 @@ impl Engine {
     #[cold]
     fn park_new(&mut self, piece: Piece<'_>, slot: u16, now: Timestamp) -> Result<(), Error> {
         let len = piece.wire_len();
-        self.check_totals(len, piece.request.name())?;
+        self.check_totals(len, piece.name())?;
         let mut bytes = BytesMut::with_capacity(len);
         piece.write(&mut bytes);
         self.park(Parked::new(piece.sequence, piece.entry(len, slot), smallvec![bytes.freeze()]));
@@ -400,7 +364,8 @@ impl Engine {
             return Ok(self.stream.open(StreamOp { slot, ..op }));
         }
         let token = self.stream.open(StreamOp { slot, ..op });
-        let piece = Piece { batch: STREAM, index: token.row, sequence, request, groups: None, pinned: false };
+        let source = Source::Whole(request);
+        let piece = Piece { batch: STREAM, index: token.row, sequence, source, pinned: false };
         match self.place(piece, slot, now) {
             Ok(()) => Ok(token),
             Err(error) => {
@@ -427,7 +392,7 @@ impl Engine {
             return Err(error);
         }
         let timeout_ms = op.deadline.since(now).as_millis() as u64;
-        let batch = self.batches.open(BatchOptions { timeout_ms, follow_redirects: true });
+        let batch = self.batches.open(BatchOptions::new(timeout_ms));
         let deadline = op.deadline;
         let token = self.stream.open(StreamOp { batch: Some(batch), deadline: Timestamp::NEVER, ..op });
         if let Some(row) = self.batches.row_mut(batch) {

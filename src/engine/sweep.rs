@@ -58,7 +58,9 @@ impl Engine {
             self.after_drained(row, now);
             let Some(link) = self.links.get(usize::from(row)) else { continue };
             if link.is_ready() && !link.in_view && link.in_flight.is_empty() && self.has_topology() {
-                next = next.min(link.last_progress.after_ms(self.config.node_silent_ms));
+                let due = link.last_progress.after_ms(self.config.node_silent_ms);
+                // One that is needed although its time has come (nobody else may be there to be asked) is looked at again.
+                next = next.min(if due > now { due } else { now.after_ms(SWEEP_MS) });
             }
         }
         next

@@ -32,6 +32,7 @@ const CLIENT: &[Command] = &[
     Command::node("client|setname", 3, ANY, client_setname),
     Command::node("client|getname", 2, ANY, client_getname),
     Command::node("client|setinfo", 4, ANY, client_setinfo),
+    Command::node("client|info", 2, ANY, client_info),
     Command::node("client|kill", -3, ANY, client_kill),
     Command::node("client|no-evict", 3, ANY, client_switch),
     Command::node("client|no-touch", 3, ANY, client_switch),
@@ -233,15 +234,29 @@ fn client_setinfo(_: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Do
     Ok(())
 }
 
-/// `CLIENT KILL ID n`: the one form a client needs to get rid of its own earlier connection.
+/// The fields that a client needs to know its own connection again.
+fn client_info(exec: &mut Exec<'_>, _: &[&[u8]], reply: &mut Reply<'_>) -> Done {
+    let session = &exec.session;
+    let name = String::from_utf8_lossy(&session.name);
+    let text = format!("id={} addr={} name={name}\n", session.client_id, session.peer_address());
+    reply.text(&text);
+    Ok(())
+}
+
+/// `CLIENT KILL ID n [ADDR a]`: the forms a client needs to get rid of its own earlier connection.
 fn client_kill(exec: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     if args.len() == 3 {
         // The old form names an address.
         return Err(CommandError::new("ERR No such client"));
     }
     let mut id = 0;
+    let mut address = None;
     for filter in args[2..].chunks(2) {
         let [name, value] = filter else { return Err(SYNTAX) };
+        if name.eq_ignore_ascii_case(b"addr") {
+            address = Some(*value);
+            continue;
+        }
         if !name.eq_ignore_ascii_case(b"id") {
             return Err(SYNTAX);
         }
@@ -257,7 +272,10 @@ fn client_kill(exec: &mut Exec<'_>, args: &[&[u8]], reply: &mut Reply<'_>) -> Do
     let on_node = |other: &SessionId| {
         let session = exec.cluster.sessions.get(other);
         session.is_some_and(|session| {
-            session.node == node && session.client_id == id && session.life == Life::Open
+            session.node == node
+                && session.client_id == id
+                && session.life == Life::Open
+                && address.is_none_or(|address| session.peer_address().as_bytes() == address)
         })
     };
     let found: Option<SessionId> = exec.cluster.sessions.keys().copied().find(on_node);

@@ -99,6 +99,11 @@ impl Session {
         self.transaction = None;
     }
 
+    /// The client's end as the server would see it, one for each session.
+    pub(crate) fn peer_address(&self) -> String {
+        format!("127.0.0.1:{}", 1024 + self.id.0)
+    }
+
     /// A refused command inside MULTI breaks the transaction.
     pub(crate) fn break_transaction(&mut self) {
         if let Some(transaction) = &mut self.transaction {

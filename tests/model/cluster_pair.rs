@@ -22,6 +22,8 @@ pub(crate) struct ClusterPair {
     model_ids: Vec<String>,
     history: Vec<String>,
     compared: usize,
+    /// See `newer`.
+    pub(crate) version: Version,
 }
 
 impl ClusterPair {
@@ -51,6 +53,7 @@ impl ClusterPair {
             model_ids,
             history: Vec::new(),
             compared: 0,
+            version,
         }
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod cluster_pair;
 pub(crate) mod compare;
 pub(crate) mod grammar;
+pub(crate) mod newer;
 pub(crate) mod peers;
 pub(crate) mod random;
 pub(crate) mod traffic;

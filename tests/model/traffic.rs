@@ -5,6 +5,7 @@ use panpipe::slot::slot_of;
 use super::cluster_pair::ClusterPair;
 use super::random::Random;
 use super::wire::{Frame, Words, words};
+use crate::servers::Version;
 
 /// Commands between two steps of a migration.
 const TRAFFIC: usize = 30;
@@ -68,6 +69,10 @@ impl Traffic {
         for _ in 0..commands {
             let node = self.random.below(2);
             let command = self.command(ports[1 - node]);
+            // It judges what is queued at EXEC.
+            if pair.version == Version::Valkey91 && command[0] == b"multi" {
+                continue;
+            }
             in_transaction[node] = match command[0].as_slice() {
                 b"multi" => true,
                 b"exec" | b"discard" => false,

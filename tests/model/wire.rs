@@ -81,7 +81,10 @@ impl Frame {
     /// Blanks the element that follows the one with this payload.
     pub(crate) fn forget_value_behind(&mut self, name: &[u8]) {
         if let Some(at) = self.elements.iter().position(|element| element.payload == name) {
-            self.elements[at + 1].header.clear();
+            let value = &mut self.elements[at + 1];
+            value.header.clear();
+            value.payload.clear();
+            value.elements.clear();
         }
     }
 

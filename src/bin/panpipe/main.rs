@@ -6,7 +6,8 @@
 mod demo;
 mod failure;
 mod generate;
-#[allow(dead_code, reason = "the command that reads with it is being written")]
+mod import;
+#[allow(dead_code, reason = "parts of it are for what is being written")]
 mod input;
 mod output;
 mod progress;
@@ -53,6 +54,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Load a file into a cluster: every node at once, resumable, every record accounted for.
+    Import(Box<import::Options>),
     /// Write and read real data through pipelines, and compare node after node with all nodes at once.
     Demo(demo::Options),
     /// Write any number of records to a file or pipe, to have something to import.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
     };
     let mut out = Output::new();
     let (result, json) = match &cli.command {
+        Command::Import(options) => (import::run(options, cli.transport, &mut out), false),
         Command::Demo(options) => (demo::run(options, cli.transport, &mut out), options.json),
         Command::Generate(options) => (generate::run(options, &mut out), false),
         Command::Topology(options) => (topology::run(options, cli.transport, &mut out), options.json),

@@ -220,3 +220,49 @@ fn what_is_known_of_earlier_attempts_is_forgotten_with_the_command() {
     }
     assert!(s.engine.resent.len() <= 1, "{:?}", s.engine.resent);
 }
+
+/// A read is refused while a later write of its key is on the wire, which may have run when the connection breaks.
+#[test]
+fn a_write_that_is_sent_again_may_have_overtaken_what_is_held_before_it() {
+    let key = key_of(A, 1);
+    let mut s = Script::start_with(with_policy(RetryUnknown::Idempotent));
+    let batch = s.batch();
+    s.submit(batch, &get(&key));
+    s.submit(batch, &set(&key, "v"));
+    s.submit(batch, &set(&key, "w"));
+    s.flush(batch);
+    s.written(A);
+    s.reply(A, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+    s.reset(A);
+    assert_eq!(s.result(batch, 0), "Overtaken NotExecuted");
+    s.tick(100);
+    s.accept(A);
+    let both = [wire(&["SET", &key, "v"]), wire(&["SET", &key, "w"])].concat();
+    assert_eq!(s.written(A), both, "they have not overtaken each other, nor themselves");
+    s.reply(A, "+OK\r\n+OK\r\n");
+    assert_eq!([s.result(batch, 1), s.result(batch, 2)], ["+OK\\r\\n", "+OK\\r\\n"]);
+}
+
+#[test]
+fn a_node_that_answers_out_of_step_every_time_is_dialled_less_and_less_often() {
+    let mut s = Script::start_with(Config { reconnect_min_ms: 10, reconnect_max_ms: 10_000, ..config() });
+    let mut waited = Vec::new();
+    for _ in 0..8 {
+        let batch = s.send(&get(&key_of(A, 1)));
+        s.written(A);
+        s.reply(A, "$1\r\nv\r\n:1\r\n");
+        assert_eq!(s.result(batch, 0), "$1\\r\\nv\\r\\n");
+        assert!(!s.is_open(A), "a reply too many");
+        s.send(&get(&key_of(A, 1)));
+        let mut ms = 0;
+        while !s.dials.contains(&A) {
+            s.tick(1);
+            ms += 1;
+        }
+        waited.push(ms);
+        s.accept(A);
+        s.written(A);
+        s.reply(A, "$1\r\nv\r\n");
+    }
+    assert!(waited.iter().max() > Some(&200), "{waited:?}");
+}

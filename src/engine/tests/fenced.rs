@@ -10,6 +10,12 @@ fn fenced() -> Config {
 
 /// A is connected under this number; its node answers to `node`.
 fn accept_as(s: &mut Script, number: u64, node: u16) {
+    let info = format!("txt:id={number} addr=10.0.0.9:{} laddr=10.0.0.1:6379 fd=8 name=\n", 40_000 + number);
+    accept_with(s, number, node, &format!("={}\r\n{info}\r\n", info.len()));
+}
+
+/// As `accept_as`, with this reply to CLIENT INFO where it is asked for.
+fn accept_with(s: &mut Script, number: u64, node: u16, info: &str) {
     s.act();
     s.dials.retain(|dialled| *dialled != A);
     let conn = s.dialled.remove(&A).expect("dialled");
@@ -17,6 +23,9 @@ fn accept_as(s: &mut Script, number: u64, node: u16) {
     s.engine.handle_connected(conn, s.now);
     s.written(A);
     s.reply(A, format!("%3\r\n+proto\r\n:3\r\n+id\r\n:{number}\r\n+mode\r\n+cluster\r\n+OK\r\n+OK\r\n"));
+    if s.engine.config().fenced_reconnect {
+        s.reply(A, info);
+    }
     if s.is_open(A) {
         assert_eq!(s.written(A), b"", "nothing before the node has told who it is");
         s.reply(A, format!("$40\r\n{node:040}\r\n"));
@@ -25,11 +34,15 @@ fn accept_as(s: &mut Script, number: u64, node: u16) {
 
 /// Connected to A as number 17, with a command in doubt; then the connection breaks, and A is dialled again with another command waiting.
 fn doubt(config: Config) -> (Script, BatchId) {
+    doubt_of(config, "$25\r\nid=17 addr=10.0.0.9:40017\r\n")
+}
+
+fn doubt_of(config: Config, info: &str) -> (Script, BatchId) {
     let now = Timestamp::from_nanos(1_000_000_000);
     let engine = Engine::new(config, now).expect("seeds");
     let mut s = Script { engine, now, conns: BTreeMap::new(), dials: Vec::new(), dialled: BTreeMap::new() };
     s.tick(0);
-    accept_as(&mut s, 17, A);
+    accept_with(&mut s, 17, A, info);
     s.tick(0);
     s.written(A);
     s.reply(A, slots_reply(&THIRDS));
@@ -51,7 +64,8 @@ fn refusals(s: &mut Script) -> usize {
     count
 }
 
-const KILL: [&str; 4] = ["CLIENT", "KILL", "ID", "17"];
+/// The number alone could be somebody else's by now.
+const KILL: [&str; 6] = ["CLIENT", "KILL", "ID", "17", "ADDR", "10.0.0.9:40017"];
 
 #[test]
 fn the_old_connection_is_ended_before_anything_is_sent() {
@@ -80,6 +94,13 @@ fn a_server_that_does_not_allow_it_is_used_all_the_same_and_that_is_told() {
     s.reply(A, "+OK\r\n");
     assert_eq!(s.result(new, 0), "+OK\\r\\n");
     assert_eq!(refusals(&mut s), 1);
+}
+
+#[test]
+fn a_connection_that_its_server_does_not_describe_is_ended_by_its_number() {
+    let (mut s, _) = doubt_of(fenced(), "-ERR unknown subcommand 'INFO'. Try CLIENT HELP.\r\n");
+    accept_as(&mut s, 21, A);
+    assert_eq!(s.written(A), wire(&["CLIENT", "KILL", "ID", "17"]));
 }
 
 #[test]
@@ -119,7 +140,7 @@ fn nobody_else_is_ended() {
     s.reset(A);
     s.send(&set(&key_of(A, 1), "next"));
     s.tick(100);
-    s.accept_quietly(A);
+    accept_as(&mut s, 25, A);
     assert!(s.written(A).ends_with(&wire(&["SET", &key_of(A, 1), "next"])));
 }
 
@@ -127,14 +148,7 @@ fn nobody_else_is_ended() {
 fn without_the_setting_nothing_is_ended() {
     for config in [config(), Config { broken: Broken::only(Rule::FencedReconnect), ..fenced() }] {
         let (mut s, _) = doubt(config);
-        s.act();
-        s.dials.clear();
-        let conn = s.dialled.remove(&A).expect("dialled");
-        s.conns.insert(A, conn);
-        s.engine.handle_connected(conn, s.now);
-        s.written(A);
-        s.reply(A, "%3\r\n+proto\r\n:3\r\n+id\r\n:21\r\n+mode\r\n+cluster\r\n+OK\r\n+OK\r\n");
-        s.reply(A, format!("$40\r\n{A:040}\r\n"));
+        accept_as(&mut s, 21, A);
         assert!(s.written(A).ends_with(&wire(&["SET", &key_of(A, 1), "new"])), "at once");
     }
 }

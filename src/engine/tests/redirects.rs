@@ -234,8 +234,10 @@ fn redirects_can_be_switched_off_for_a_batch() {
     let mut s = Script::start();
     let key = key_of(A, 1);
     let slot = slot_of(key.as_bytes());
-    let batch =
-        s.engine.open_batch_with(crate::engine::BatchOptions { timeout_ms: 1000, follow_redirects: false });
+    let batch = s.engine.open_batch_with(crate::engine::BatchOptions {
+        follow_redirects: false,
+        ..crate::engine::BatchOptions::new(1000)
+    });
     s.submit(batch, &get(&key));
     s.flush(batch);
     s.written(A);

@@ -58,6 +58,26 @@ fn the_connection_to_a_seed_that_no_view_names_is_closed_although_nothing_happen
 }
 
 #[test]
+fn a_connection_that_is_kept_past_its_time_while_others_are_sought_is_not_looked_at_without_a_pause() {
+    let mut config = config();
+    config.node_silent_ms = 300;
+    let mut s = Script::start_with_view(config, &[(0, 16383, B)]);
+    // The sweep in between finds nobody busy, and sets its next time by this connection.
+    s.tick(280);
+    s.engine.refresh_topology(s.now);
+    while s.written(A).is_empty() {
+        s.tick(1);
+    }
+    s.reply(A, "-LOADING\r\n");
+    let until = s.now.after_ms(320);
+    while let Some(due) = s.engine.poll_timeout().filter(|due| *due <= until) {
+        assert!(due > s.now, "called again and again");
+        s.tick((due.since(s.now).as_micros() as u64).div_ceil(1_000));
+    }
+    assert_eq!((s.dials.as_slice(), s.is_open(A)), ([B].as_slice(), true));
+}
+
+#[test]
 fn a_node_is_dialled_for_a_command_although_an_earlier_one_was_never_flushed() {
     let mut s = Script::start();
     let key = key_of(B, 1);

@@ -12,7 +12,8 @@ impl<T: Tap> Network<T> {
         match ending {
             Ending::Reset => self.tell_closed(wire, "connection reset", engine),
             Ending::ResetLosing(after) => {
-                self.wires[wire].cut = after;
+                // Nothing arrives again where the other end was gone already: a stream has no holes.
+                self.wires[wire].cut = self.wires[wire].cut.min(after);
                 self.tell_closed(wire, "connection reset", engine);
             }
             Ending::ResetLate(until) => {
@@ -21,7 +22,7 @@ impl<T: Tap> Network<T> {
             }
             Ending::HalfClosed => self.end(wire, "end of stream"),
             Ending::Silent => {
-                self.wires[wire].cut = self.now;
+                self.wires[wire].cut = self.wires[wire].cut.min(self.now);
                 self.wires[wire].is_ended = true;
                 self.wires[wire].is_silent = true;
             }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use panpipe::config::Rule;
+use panpipe::config::{Broken, Rule};
 use panpipe_simulation::{Settings, mutants, runner};
 
 /// The whole engine against a model of a cluster under seeded faults.
@@ -33,6 +33,9 @@ enum Command {
         /// Print what happens.
         #[arg(long)]
         trace: bool,
+        /// Break this rule of the engine.
+        #[arg(long, value_parser = rule_named)]
+        broken: Option<Rule>,
         /// Stop after so many failures.
         #[arg(long, default_value_t = 20)]
         failures_max: usize,
@@ -64,16 +67,23 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command;
     runner::catch_panics();
     let is_well = match command {
-        Command::Run { seed: Some(seed), trace, .. } => {
-            run_one(seed, Settings { trace, ..Settings::default() })
-        }
-        Command::Run { seeds, first, trace, failures_max, .. } => {
-            run_many(first, seeds, Settings { trace, ..Settings::default() }, failures_max)
+        Command::Run { seed: Some(seed), trace, broken, .. } => run_one(seed, settings(trace, broken)),
+        Command::Run { seeds, first, trace, broken, failures_max, .. } => {
+            run_many(first, seeds, settings(trace, broken), failures_max)
         }
         Command::Mutants { seeds, only, out } => break_rules(seeds, &only, out.as_deref()),
         Command::Repeat { seeds } => repeat(seeds),
     };
     if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn rule_named(name: &str) -> Result<Rule, String> {
+    let named = Rule::ALL.iter().find(|rule| format!("{rule:?}") == name);
+    named.copied().ok_or_else(|| format!("the rules are {:?}", Rule::ALL))
+}
+
+fn settings(trace: bool, broken: Option<Rule>) -> Settings {
+    Settings { broken: broken.map_or_else(Broken::default, Broken::only), trace }
 }
 
 fn run_one(seed: u64, settings: Settings) -> bool {

@@ -15,6 +15,7 @@ use panpipe::slot::slot_of;
 
 use crate::coverage::{Coverage, Place};
 use crate::ops::{first_words, number_of};
+use crate::views::{Heard, Move};
 
 /// A command on its way or at its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ struct Line {
     began: Timestamp,
     /// Replies since nothing was awaited last.
     answered: u32,
+    /// Of the node at the other end.
+    port: u16,
 }
 
 impl Line {
@@ -56,6 +59,7 @@ impl Line {
             is_asking: false,
             began: Timestamp::ZERO,
             answered: 0,
+            port: 0,
         }
     }
 }
@@ -92,6 +96,10 @@ pub(crate) struct Monitor {
     pub(crate) ports: Vec<u16>,
     /// What redirects have taught and no later view has made old.
     lessons: BTreeMap<u16, Lesson>,
+    /// Every MOVED that has reached the client.
+    pub(crate) moves: Vec<Move>,
+    /// The last answer to CLUSTER SLOTS, until it has been looked at.
+    pub(crate) heard: Option<Heard>,
     lines: BTreeMap<ConnId, Line>,
     trails: Vec<Trail>,
     /// What the client should not have done.
@@ -143,6 +151,7 @@ impl Tap for Monitor {
             start += length;
             trace(self.traces_since, self.now, || format!("{conn:?} > {:.80}", shown(&words.join(&b' '))));
             let port = self.ports.get(node).copied().unwrap_or_default();
+            line.port = port;
             let relapse = line.relapse(&words, port, &self.lessons);
             let breach = line.on_command(&words, self.now).or(relapse.filter(|_| !self.is_relaxed));
             self.breaches.extend(breach.map(|breach| format!("{conn:?}: {breach}")));
@@ -156,7 +165,7 @@ impl Tap for Monitor {
     }
 
     fn delivered(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Monitor { now, lines, trails, coverage, lessons, traces_since, .. } = self;
+        let Monitor { now, lines, trails, coverage, lessons, moves, heard, traces_since, .. } = self;
         let line = lines.entry(conn).or_insert_with(Line::new);
         line.heard.extend_from_slice(bytes);
         let mut start = 0;
@@ -185,11 +194,17 @@ impl Tap for Monitor {
                 }
             }
             line.is_greeted |= !reply.starts_with(b"-");
-            if let Some((slot, port)) = moved(reply).filter(|_| mark.is_some_and(|mark| mark.teaches)) {
-                lessons.insert(slot, Lesson { at: *now, port });
+            if let Some((slot, port)) = moved(reply) {
+                moves.push(Move { at: *now, slot, port });
+                if mark.is_some_and(|mark| mark.teaches) {
+                    lessons.insert(slot, Lesson { at: *now, port });
+                }
             }
             if let Some(asked) = mark.and_then(|mark| mark.asks_view) {
                 lessons.retain(|_, lesson| lesson.at >= asked);
+                if reply.starts_with(b"*") {
+                    *heard = Some(Heard { asked, source: line.port, frame: reply.to_vec() });
+                }
             }
         }
         line.heard.drain(..start);

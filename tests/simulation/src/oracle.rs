@@ -216,13 +216,9 @@ impl<'a> Judge<'a> {
     /// A write of one of its keys on the wrong side of this place.
     fn misplaced(&self, read: &Op, at: usize) -> Option<(u32, bool)> {
         let shares = |op: &Op| op.keys.iter().any(|key| read.keys.contains(key));
-        // Of an earlier write only those count that are known to have run. Of a later one all do, unless it may be sent again: then an attempt
-        // of it, of which nobody has heard, may have run ahead.
-        let policy = self.world.engine.config().retry_unknown;
-        let rivals = |op: &&Op| {
-            let is_later = op.number > read.number && !op.kind.may_repeat(policy);
-            op.kind.is_write() && shares(op) && (is_later || self.counts(op))
-        };
+        // Of an earlier write only those count that are known to have run. Of a later one all do.
+        let rivals =
+            |op: &&Op| op.kind.is_write() && shares(op) && (op.number > read.number || self.counts(op));
         self.world.ops.iter().filter(rivals).find_map(|write| {
             let ran = self.runs[write.number as usize].iter().find(|&&ran| {
                 let keys = &read.keys;

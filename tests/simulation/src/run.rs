@@ -44,9 +44,9 @@ pub(crate) fn run(seed: u64, settings: Settings) -> Outline {
         if world.options.theme != Theme::Integrity {
             world.judge_trails();
         }
-        if !world.problems.is_empty() {
-            world.trace_journal();
-        }
+    }
+    if !world.problems.is_empty() {
+        world.trace_journal();
     }
     let mut coverage = std::mem::take(&mut world.coverage);
     coverage.add(&world.net.tap().coverage);
@@ -149,7 +149,6 @@ impl World {
         first
     }
 
-    /// Whoever is at the other end of a connection is who the client thinks.
     /// What ran, for a reader of a trace.
     pub(crate) fn trace_journal(&self) {
         for (at, run) in self.net.cluster().executions().iter().enumerate() {
@@ -167,6 +166,7 @@ impl World {
         }
     }
 
+    /// Whoever is at the other end of a connection is who the client thinks.
     fn check_identities(&mut self) {
         // A connection whose other end is gone does not hear that an address has changed hands.
         if self.coverage.count_of(Fault::Silence) > 0 {

@@ -15,6 +15,7 @@ use crate::monitor::Monitor;
 use crate::ops::{Fate, Op};
 use crate::options::{Options, Settings, Theme};
 use crate::storm::Cure;
+use crate::views::Heard;
 use crate::workload::OpenBatch;
 
 /// Something that must not be.
@@ -52,6 +53,10 @@ pub(crate) struct World {
     /// Slots that changed hands a moment ago are left alone until then, where that matters.
     pub(crate) quiet_until: BTreeMap<u16, Timestamp>,
     pub(crate) has_swapped: bool,
+    /// The last view that was taken over, and how many have been; how often several nodes were heard.
+    pub(crate) view_before: Option<Heard>,
+    pub(crate) views: u64,
+    pub(crate) arbitrated: u64,
     pub(crate) problems: Vec<Problem>,
     pub(crate) coverage: Coverage,
     pub(crate) steps: u64,
@@ -103,6 +108,9 @@ impl World {
             held: BTreeSet::new(),
             quiet_until: BTreeMap::new(),
             has_swapped: false,
+            view_before: None,
+            views: 0,
+            arbitrated: 0,
             problems: Vec::new(),
             coverage: Coverage::default(),
             steps: 0,
@@ -207,11 +215,12 @@ impl World {
         let fences = self.engine.fence_states();
         if fences.is_empty() {
             self.net.step(&mut self.engine);
-            return;
+            return self.check_view();
         }
         let news = |world: &World| (world.net.tap().coverage.refusals(), world.engine.stats().refreshes);
         let before = news(self);
         self.net.step(&mut self.engine);
+        self.check_view();
         let after = news(self);
         for (_, state) in fences {
             if after.0 != before.0 {

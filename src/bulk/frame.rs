@@ -1,0 +1,131 @@
+//! Commands that are encoded already: whether the bytes are one whole command, and where its name and its first argument lie.
+//!
+//! Knows the form of a command on the wire; refuses to know what it means. Invariant: total; what is accepted is one array of bulk strings
+//! and nothing behind it, so that exactly one reply comes back.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+/// A command on the wire.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// How many words, with the name.
+    pub(super) words: usize,
+    pub(super) name: Range<usize>,
+    /// The second word.
+    pub(super) first: Option<Range<usize>>,
+}
+
+/// Reads a command.
+#[inline]
+pub(super) fn parse(bytes: &[u8]) -> Option<Frame> {
+    let (words, at) = header(bytes, 0, b'*')?;
+    let name = word(bytes, at)?;
+    if words == 1 {
+        return (name.end + 2 == bytes.len()).then_some(Frame { words, name, first: None });
+    }
+    let first = word(bytes, name.end + 2)?;
+    let mut end = first.end + 2;
+    for _ in 2..words {
+        end = word(bytes, end)?.end + 2;
+    }
+    (end == bytes.len() && words > 1).then_some(Frame { words, name, first: Some(first) })
+}
+
+/// All words of a command that was accepted, with its name.
+pub(super) fn words(bytes: &[u8]) -> SmallVec<[&[u8]; 8]> {
+    let Some((count, mut at)) = header(bytes, 0, b'*') else { return SmallVec::new() };
+    let next = |_| {
+        let range = word(bytes, at)?;
+        at = range.end + 2;
+        bytes.get(range)
+    };
+    (0..count).map_while(next).collect()
+}
+
+/// `$len\r\n…\r\n` at this place: where the payload lies.
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let (len, start) = header(bytes, at, b'$')?;
+    let end = start.checked_add(len)?;
+    let ends = bytes.get(end..)?.first_chunk::<2>()?;
+    (ends == b"\r\n").then_some(start..end)
+}
+
+/// A type byte, a number and a line end: the number, and where the next line starts.
+#[inline(always)]
+fn header(bytes: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
+    let rest = bytes.get(at..)?;
+    // Nearly all numbers have one or two digits.
+    match rest.first_chunk::<5>() {
+        Some(&[first, ones, b'\r', b'\n', _]) if first == tag && ones.is_ascii_digit() => {
+            Some((usize::from(ones - b'0'), at + 4))
+        }
+        Some(&[first, tens, ones, b'\r', b'\n'])
+            if first == tag && tens.is_ascii_digit() && ones.is_ascii_digit() =>
+        {
+            Some((usize::from(tens - b'0') * 10 + usize::from(ones - b'0'), at + 5))
+        }
+        _ => long_header(rest, at, tag),
+    }
+}
+
+#[inline(never)]
+fn long_header(rest: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
+    const DIGITS_MAX: usize = 18;
+    let (&first, line) = rest.split_first()?;
+    let mut number = 0_usize;
+    for (digits, &byte) in line.iter().enumerate().take(DIGITS_MAX + 1) {
+        if byte == b'\r' {
+            let whole = first == tag && digits > 0 && line.get(digits + 1) == Some(&b'\n');
+            return whole.then_some((number, at + digits + 3));
+        }
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(usize::from(byte - b'0'))?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_commands_are_read() {
+        let set = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\nvalue\r\nvalue\r\n";
+        let frame = parse(set).unwrap();
+        assert_eq!((frame.words, &set[frame.name], &set[frame.first.unwrap()]), (3, &b"SET"[..], &b"k"[..]));
+        assert_eq!(words(set).to_vec(), [&b"SET"[..], b"k", b"value\r\nvalue"]);
+        let ping = parse(b"*1\r\n$4\r\nPING\r\n").unwrap();
+        assert_eq!((ping.words, ping.first), (1, None));
+        let long = format!("*2\r\n$3\r\nGET\r\n${}\r\n{}\r\n", 1234, "k".repeat(1234));
+        assert_eq!(parse(long.as_bytes()).unwrap().first.map(|key| key.len()), Some(1234));
+        assert_eq!(parse(b"*02\r\n$3\r\nGET\r\n$001\r\nk\r\n").unwrap().words, 2);
+    }
+
+    #[test]
+    fn anything_else_is_not() {
+        let set = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nv1\r\n";
+        for end in 0..set.len() {
+            assert_eq!(parse(&set[..end]), None, "{end}");
+        }
+        let twice = [set.as_slice(), set].concat();
+        for wrong in [
+            twice.as_slice(),
+            b"*0\r\n",
+            b"*-1\r\n",
+            b"*2\r\n$3\r\nGET\r\n$-1\r\n",
+            b"*1\r\n$4\r\nPING\r\n\r\n",
+            b"PING\r\n",
+            b"*1\r\n+PING\r\n",
+            b"*2\r\n$3\r\nGET\r\n$2\r\nk\r\n\r\n$",
+            b"*99999999999999999999\r\n",
+            b"*2\r\n$3\r\nGET\r\n$18446744073709551615\r\nk\r\n",
+        ] {
+            assert_eq!(parse(wrong), None, "{}", wrong.escape_ascii());
+        }
+    }
+}
