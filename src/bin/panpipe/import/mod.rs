@@ -43,12 +43,12 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::input::{Input, InputArgs};
-use crate::output::{Output, count};
+use crate::output::Output;
 use crate::target::{self, TransportChoice};
 use arguments::{CheckArgs, ClusterArgs, ErrorArgs, OutputArgs, PaceArgs, ResumeArgs};
 use dry_run::DryRun;
 use feed::{Feed, Pace, Policy};
-use ledger::Ledger;
+use ledger::{Ledger, Position};
 use log::Log;
 use meter::Meter;
 use plan::{Begin, Plan};
@@ -174,11 +174,8 @@ fn load(
     if let Begin::At(_) = begin {
         input.resume(crate::input::Position { records: done.record, offset: done.offset })?;
         if !options.output.quiet {
-            meter.tell(&format!(
-                "panpipe: goes on behind record {}, byte {}",
-                count(done.record),
-                count(done.offset)
-            ));
+            let Position { record, offset } = done;
+            meter.tell(&format!("panpipe: goes on behind record {record}, byte {offset}"));
         }
     }
     let topology = topology_json(&client.nodes());
