@@ -43,7 +43,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::input::{Input, InputArgs};
-use crate::output::Output;
+use crate::output::{Output, count};
 use crate::target::{self, TransportChoice};
 use arguments::{CheckArgs, ClusterArgs, ErrorArgs, OutputArgs, PaceArgs, ResumeArgs};
 use dry_run::DryRun;
@@ -174,7 +174,11 @@ fn load(
     if let Begin::At(_) = begin {
         input.resume(crate::input::Position { records: done.record, offset: done.offset })?;
         if !options.output.quiet {
-            meter.tell(&format!("panpipe: goes on behind record {}, byte {}", done.record, done.offset));
+            meter.tell(&format!(
+                "panpipe: goes on behind record {}, byte {}",
+                count(done.record),
+                count(done.offset)
+            ));
         }
     }
     let topology = topology_json(&client.nodes());
