@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bulk::outcome::FlushMark;
-use crate::bulk::ring::Fate;
+use crate::bulk::ring::{Fate, PLACE_BYTES};
 use crate::bulk::{Blocked, Loader, OnError, Pause, Problem, Stop, Summary, Until};
 use crate::client::Budget;
 use crate::engine::{NO_SLOT, Timestamp};
@@ -112,8 +112,13 @@ impl<T: Transport> Loader<'_, T> {
         }
         match self.blocked {
             None | Some(Blocked::Halted | Blocked::Problems) => true,
-            Some(Blocked::Window(no_room)) => self.client.engine.has_room_again(no_room, self.window),
-            Some(Blocked::Uncommitted) => self.ring.bytes <= self.options.window_total_bytes / 2,
+            Some(Blocked::Window(no_room)) => {
+                self.client.engine.has_room_again(no_room, self.blocked_bytes, self.window)
+            }
+            Some(Blocked::Uncommitted) => {
+                let (held, most) = (self.ring.bytes, self.options.window_total_bytes);
+                held <= most / 2 && (held == 0 || held + self.blocked_bytes + PLACE_BYTES <= most)
+            }
             Some(Blocked::Rate) => self.commands.grow(self.now).max(self.bytes.grow(self.now)).is_zero(),
         }
     }

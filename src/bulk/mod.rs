@@ -128,6 +128,8 @@ pub struct Loader<'c, T: Transport = Net> {
     unflushed_since: Option<Timestamp>,
     /// What stood in the way of the last push.
     blocked: Option<Blocked>,
+    /// How long the command was.
+    blocked_bytes: usize,
     problems: VecDeque<Problem>,
     counts: Counts,
     watch: Watch,
@@ -190,6 +192,7 @@ impl<'c, T: Transport> Loader<'c, T> {
             flush_interval_ms,
             unflushed_since: None,
             blocked: None,
+            blocked_bytes: 0,
             problems: VecDeque::new(),
             counts: Counts::default(),
             pushed: 0,

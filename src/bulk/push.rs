@@ -84,7 +84,7 @@ impl<T: Transport> Loader<'_, T> {
         self.admit(len)?;
         let (batch, window, now) = (self.ring.open.batch, self.window, self.now);
         if let Err(no_room) = self.client.engine.submit_encoded(batch, encoded, slot, window, now) {
-            return Err(self.no_room(no_room));
+            return Err(self.no_room(no_room, len));
         }
         self.ring.note(Place { tag, len: len as u32, slot, is_part: false });
         self.took(len);
@@ -96,15 +96,16 @@ impl<T: Transport> Loader<'_, T> {
     fn admit(&mut self, len: usize) -> Result<(), PushError> {
         let beyond = self.ring.bytes + len + PLACE_BYTES > self.options.window_total_bytes;
         if self.halted || beyond || self.commands.is_spent() || self.bytes.is_spent() {
-            return self.admit_slowly(beyond);
+            return self.admit_slowly(beyond, len);
         }
         Ok(())
     }
 
     #[cold]
-    fn admit_slowly(&mut self, beyond: bool) -> Result<(), PushError> {
+    fn admit_slowly(&mut self, beyond: bool, len: usize) -> Result<(), PushError> {
         let blocked = |this: &mut Self, blocked, full| {
             this.blocked = Some(blocked);
+            this.blocked_bytes = len;
             Err(PushError::Full(full))
         };
         if let Some(stop) = &self.stopped {
@@ -155,8 +156,9 @@ impl<T: Transport> Loader<'_, T> {
     }
 
     #[cold]
-    fn no_room(&mut self, no_room: NoRoom) -> PushError {
+    fn no_room(&mut self, no_room: NoRoom, len: usize) -> PushError {
         self.blocked = Some(Blocked::Window(no_room));
+        self.blocked_bytes = len;
         PushError::Full(match no_room {
             NoRoom::Node { unflushed: true, .. } => self.flush_for_room(Full::InFlight),
             NoRoom::Node { .. } => Full::InFlight,
@@ -207,7 +209,7 @@ impl<T: Transport> Loader<'_, T> {
         self.admit(len)?;
         let slot = match self.client.engine.room_for_request(request, self.window) {
             Ok(slot) => slot,
-            Err(Refusal::NoRoom(no_room)) => return Err(self.no_room(no_room)),
+            Err(Refusal::NoRoom(no_room)) => return Err(self.no_room(no_room, len)),
             Err(Refusal::Error(error)) => return Err(PushError::Refused(error)),
         };
         let batch = self.ring.open.batch;

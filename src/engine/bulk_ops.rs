@@ -109,21 +109,19 @@ impl Engine {
         self.batch(batch).map_or(0, |batch| batch.slots.len())
     }
 
-    /// Whether that much room has come back that it is worth pushing again: commands that leave together cost less.
-    pub(crate) fn has_room_again(&self, no_room: NoRoom, window: Window) -> bool {
-        let limits = &self.config.limits;
+    /// Whether that much room has come back that it is worth pushing a command of this length again: commands that leave together cost less,
+    /// and one that is larger than half of a window, or than all of it, waits for more.
+    pub(crate) fn has_room_again(&self, no_room: NoRoom, len: usize, window: Window) -> bool {
+        let fits = |held: usize, most: usize| held <= most / 2 && (held == 0 || held + len <= most);
+        let (commands, parked) =
+            (self.fences.parked_commands() as usize, self.fences.parked_bytes() as usize);
         match no_room {
             NoRoom::Node { row, .. } => self.links.get(usize::from(row)).is_none_or(|link| {
                 link.in_flight.len() <= window.commands / 2
-                    && link.queue.held_bytes() as usize <= window.bytes / 2
+                    && fits(link.queue.held_bytes() as usize, window.bytes)
             }),
-            NoRoom::Held => {
-                self.fences.parked_commands() as usize <= window.commands / 2
-                    && self.fences.parked_bytes() as usize <= window.bytes / 2
-            }
-            NoRoom::Client => {
-                (self.queued_bytes + self.fences.parked_bytes()) as usize <= limits.bytes_total_max / 2
-            }
+            NoRoom::Held => commands <= window.commands / 2 && fits(parked, window.bytes),
+            NoRoom::Client => fits(self.queued_bytes as usize + parked, self.config.limits.bytes_total_max),
         }
     }
 

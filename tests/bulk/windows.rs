@@ -63,6 +63,27 @@ fn bytes_fill_a_window_and_a_lone_command_may_be_larger() {
 }
 
 #[test]
+fn room_for_a_large_command_is_there_when_it_can_be_pushed() {
+    for (node, total) in [(50_000, 64 << 20), (4 << 20, 50_000)] {
+        let mut client = client();
+        let key = key_of(&client, 0, 0);
+        let options =
+            LoadOptions { window_per_node_bytes: node, window_total_bytes: total, ..LoadOptions::default() };
+        let mut loader = client.loader(options).unwrap();
+        loader.push_raw(&resp(&["SET", &key, &"v".repeat(10_000)]), RawKeys::Find, 0).unwrap();
+        loader.flush();
+        for (tag, bytes) in [(1, 45_000), (2, 200_000)] {
+            let command = resp(&["SET", &key, &"v".repeat(bytes)]);
+            assert!(matches!(loader.push_raw(&command, RawKeys::Find, tag), Err(PushError::Full(_))));
+            assert!(loader.run_until(Until::Room, Some(LONG)).unwrap());
+            loader.push_raw(&command, RawKeys::Find, tag).expect("not a moment earlier");
+            loader.flush();
+        }
+        assert_eq!(loader.finish(LONG).unwrap().outcomes.written, 3);
+    }
+}
+
+#[test]
 fn a_slow_node_holds_up_the_watermark_and_nobody_else_until_the_total_is_full() {
     let mut client = client();
     let keys: Vec<String> = (0..3).map(|node| key_of(&client, node, 0)).collect();
