@@ -10,8 +10,10 @@ use crate::input::quoting::is_space;
 use crate::input::source::Took;
 use crate::input::window::Window;
 
-/// Enough for a byte order mark and what files begin with.
-const MAGIC_BYTES: usize = 16;
+/// What a dump begins with.
+const DUMP: &[u8] = b"REDIS";
+/// Enough for the beginning of a frame.
+const FRAME_BYTES: usize = 2;
 /// Enough for a few lines.
 const LINES_BYTES: usize = 16 * 1024;
 
@@ -23,8 +25,13 @@ pub(crate) fn open(
     window: &mut Window,
     options: &InputOptions,
 ) -> Result<(Format, &'static str), InputError> {
-    look_at(MAGIC_BYTES, plain, window)?;
-    if window.bytes().starts_with(b"REDIS") {
+    look_at(1, plain, window)?;
+    // A writer that pauses behind its first record, however short, is not waited for.
+    let could_be = |bytes: &[u8]| [DUMP, BYTE_ORDER_MARK].iter().any(|mark| mark.starts_with(bytes));
+    while could_be(window.bytes()) && window.bytes().len() < DUMP.len() && !window.at_end {
+        look_at(window.bytes().len() + 1, plain, window)?;
+    }
+    if window.bytes().starts_with(DUMP) {
         return Err(dump());
     }
     if window.bytes().starts_with(BYTE_ORDER_MARK) {
@@ -36,6 +43,7 @@ pub(crate) fn open(
     if let Some(format) = by_name(&options.path) {
         return Ok((format, "by its name"));
     }
+    look_at(FRAME_BYTES, plain, window)?;
     // Frames tell at once; lines must be compared, the same lines however they arrive.
     if !begins_with_frame(window.bytes()) {
         look_at(LINES_BYTES, plain, window)?;
