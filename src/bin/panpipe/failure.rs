@@ -14,6 +14,12 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const CLUSTER: u8 = 4;
 /// The input cannot be used.
 pub(crate) const INPUT: u8 = 5;
+/// Stopped before the end, by policy or because something could not be written.
+pub(crate) const STOPPED: u8 = 3;
+/// What was read back is not what was written.
+pub(crate) const MISMATCH: u8 = 6;
+/// Ended by a signal, in good order.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Error codes of a server that takes no commands now, whatever they are.
 const NOT_SERVING: [&str; 4] = ["CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN"];

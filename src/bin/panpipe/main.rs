@@ -5,6 +5,10 @@
 
 mod demo;
 mod failure;
+mod generate;
+mod import;
+#[allow(dead_code, reason = "parts of it are for what is being written")]
+mod input;
 mod output;
 mod progress;
 mod records;
@@ -24,6 +28,7 @@ Examples:
   panpipe demo                                     see what it does, nothing else needed
   panpipe demo --url redis://10.0.0.1:7000         the same on your cluster
   panpipe topology --url redis://10.0.0.1:7000     who serves which slots, and does everybody answer
+  panpipe generate --records 1e6 records.resp      a million records to import
   panpipe demo --transport auto                    over io_uring where the system allows it";
 
 /// Said in the help of every command.
@@ -49,8 +54,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Load a file into a cluster: every node at once, resumable, every record accounted for.
+    Import(Box<import::Options>),
     /// Write and read real data through pipelines, and compare node after node with all nodes at once.
     Demo(demo::Options),
+    /// Write any number of records to a file or pipe, to have something to import.
+    Generate(generate::Options),
     /// Show the nodes, their roles, their slots, and whether they answer.
     Topology(topology::Options),
 }
@@ -62,7 +71,9 @@ fn main() -> ExitCode {
     };
     let mut out = Output::new();
     let (result, json) = match &cli.command {
+        Command::Import(options) => (import::run(options, cli.transport, &mut out), false),
         Command::Demo(options) => (demo::run(options, cli.transport, &mut out), options.json),
+        Command::Generate(options) => (generate::run(options, &mut out), false),
         Command::Topology(options) => (topology::run(options, cli.transport, &mut out), options.json),
     };
     if let (Err(failure), true) = (&result, json && out.empty) {

@@ -14,6 +14,8 @@ const LOG_TICK: Duration = Duration::from_secs(5);
 /// How far the work is.
 pub(crate) struct Progress {
     terminal: bool,
+    /// What is counted.
+    nouns: &'static str,
     total: u64,
     done: u64,
     began: Instant,
@@ -23,12 +25,17 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Work of so many steps.
+    /// Work of so many commands.
     pub(crate) fn new(total: u64) -> Self {
+        Progress::of(total, "commands")
+    }
+
+    /// Work of so many of anything.
+    pub(crate) fn of(total: u64, nouns: &'static str) -> Self {
         let terminal = io::stderr().is_terminal();
         let began = Instant::now();
         let next = began + if terminal { SILENT } else { LOG_TICK };
-        Progress { terminal, total, done: 0, began, next, shown: 0 }
+        Progress { terminal, nouns, total, done: 0, began, next, shown: 0 }
     }
 
     /// So many steps more are done, in the part of the work with this name.
@@ -42,9 +49,10 @@ impl Progress {
         let percent = self.done * 100 / self.total.max(1);
         let seconds = (now - self.began).as_secs();
         let text = format!(
-            "{percent:>3} %  {part}, {} of {} commands, {seconds} s",
+            "{percent:>3} %  {part}, {} of {} {}, {seconds} s",
             count(self.done),
-            count(self.total)
+            count(self.total),
+            self.nouns
         );
         self.show(&text);
     }

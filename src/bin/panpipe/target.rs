@@ -10,7 +10,7 @@ use panpipe::{Client, Config};
 use crate::failure::Failure;
 
 /// The name under which servers list our connections.
-const CLIENT_NAME: &str = "panpipe-cli";
+pub(crate) const CLIENT_NAME: &str = "panpipe-cli";
 
 /// How `--url` is described.
 pub(crate) const URL_HELP: &str = "\

@@ -1,0 +1,223 @@
+//! What became of every record, in the order of the input.
+//!
+//! ```text
+//!   done                                  | under way
+//!   counted, and rejected where refused   | in the ring; those that failed already have their cause noted
+//!                                         ^ the watermark: a resume begins here
+//! ```
+//!
+//! A record is counted once, when all records before it are done; until then its failure is only noted. So what the checkpoint says, what
+//! the reject files hold and what the counts say are about the same records, and a record that is written again after a resume is in none of
+//! them. Knows records, causes and counts. Refuses to know how commands travel.
+//! Invariant: `counts.records == written + rejected + empty`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::errors::Errors;
+use super::frame;
+use super::rejects::{Cause, Lengths, Reject, Rejects};
+use super::ring::{Entry, Ring};
+use crate::failure::Failure;
+use crate::input::Command;
+
+/// Bits of a tag that number the commands of a record.
+const COMMAND_BITS: u32 = 16;
+
+/// The loader's name for one command: the record's number above, its place in the record below.
+pub(super) fn tag(record: u64, command: usize) -> u64 {
+    record << COMMAND_BITS | command as u64
+}
+
+fn record_of(tag: u64) -> u64 {
+    tag >> COMMAND_BITS
+}
+
+/// Records and commands that are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Counts {
+    pub(super) records: u64,
+    /// All their commands were executed without an error.
+    pub(super) written: u64,
+    /// At least one of their commands was not, or they could not be read.
+    pub(super) rejected: u64,
+    /// They stand for no command.
+    pub(super) empty: u64,
+    /// Of the rejected: those that are no record of this format.
+    pub(super) unreadable: u64,
+    /// Of the rejected: those with a command that may have run.
+    pub(super) unknown: u64,
+    pub(super) commands: u64,
+    pub(super) commands_failed: u64,
+}
+
+/// How far the load is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Position {
+    /// All records up to this one are done.
+    pub(super) record: u64,
+    /// Where the next one begins.
+    pub(super) offset: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    ring: Ring,
+    /// Causes of commands that failed, by tag, in front of the watermark.
+    failed: BTreeMap<u64, Cause>,
+    rejects: Rejects,
+    pub(super) counts: Counts,
+    /// Everything in front of this is done and, where it was rejected, in the reject files.
+    done: Position,
+    /// Records with a failure that is known, counted or not.
+    pub(super) failures: u64,
+    pub(super) errors: Errors,
+    /// A reject file could not be written: from then on nothing is counted any more.
+    is_closed: bool,
+}
+
+impl Ledger {
+    pub(super) fn new(rejects: Rejects, counts: Counts, done: Position) -> Ledger {
+        Ledger {
+            ring: Ring::default(),
+            failed: BTreeMap::new(),
+            rejects,
+            counts,
+            done,
+            failures: counts.rejected,
+            errors: Errors::default(),
+            is_closed: false,
+        }
+    }
+
+    /// Bytes of records that are not done.
+    pub(super) fn bytes(&self) -> usize {
+        self.ring.bytes()
+    }
+
+    /// Takes a record in: its number, where it begins and where the next one does, its own bytes and its commands.
+    pub(super) fn open<'a>(
+        &mut self,
+        number: u64,
+        place: (u64, u64),
+        source: &[u8],
+        commands: impl Iterator<Item = Command<'a>>,
+    ) {
+        self.ring.push(number, place, source, commands);
+    }
+
+    /// Takes in what is no record of its format: it has failed.
+    pub(super) fn open_unreadable(&mut self, number: u64, place: (u64, u64), source: &[u8], reason: &str) {
+        self.ring.push(number, place, source, std::iter::empty());
+        let cause = Cause {
+            class: "unreadable".to_owned(),
+            text: reason.to_owned(),
+            outcome: None,
+            node: None,
+            slot: None,
+            attempts: 0,
+        };
+        self.fail(tag(number, 0), cause);
+    }
+
+    /// Notes that a command failed.
+    pub(super) fn fail(&mut self, tag: u64, cause: Cause) {
+        let record = record_of(tag);
+        let of_record = self::tag(record, 0)..self::tag(record + 1, 0);
+        if self.failed.range(of_record).next().is_none() {
+            self.failures += 1;
+        }
+        self.errors.add(&cause, record);
+        self.failed.insert(tag, cause);
+    }
+
+    /// One command of a record that is not done.
+    pub(super) fn command(&self, record: u64, at: usize) -> Option<Command<'_>> {
+        self.ring.command(record, at)
+    }
+
+    /// Moves the watermark: commands up to `committed` have their outcome; `next` is where the input stands, for when nothing is under way.
+    /// What was rejected is in its files when it is counted; where they cannot be written, the watermark stays before it.
+    pub(super) fn settle(&mut self, committed: Option<u64>, next: Position) -> Result<(), Failure> {
+        if self.is_closed {
+            return Ok(());
+        }
+        self.settle_front(committed).inspect_err(|_| self.is_closed = true)?;
+        if self.ring.is_empty() {
+            self.done = next;
+        }
+        Ok(())
+    }
+
+    fn settle_front(&mut self, committed: Option<u64>) -> Result<(), Failure> {
+        while let Some(&entry) = self.ring.front() {
+            let last = entry.commands.checked_sub(1).map(|last| tag(entry.number, last));
+            if last.is_some_and(|last| committed.is_none_or(|committed| committed < last)) {
+                break;
+            }
+            let has_failed = |(tag, _): (&u64, &Cause)| record_of(*tag) <= entry.number;
+            if self.failed.first_key_value().is_some_and(has_failed) {
+                self.reject(&entry)?;
+            } else if entry.commands == 0 {
+                self.counts.empty += 1;
+            } else {
+                self.counts.written += 1;
+            }
+            self.counts.records += 1;
+            self.counts.commands += entry.commands as u64;
+            self.done = Position { record: entry.number, offset: entry.end };
+            self.ring.pop();
+        }
+        Ok(())
+    }
+
+    /// The record at the front has failed: it goes to the files, and is counted.
+    fn reject(&mut self, entry: &Entry) -> Result<(), Failure> {
+        let (mut is_unknown, mut is_unreadable, mut commands) = (false, false, 0);
+        for (&failed, cause) in self.failed.range(..tag(entry.number + 1, 0)) {
+            let at = usize::try_from(failed - tag(entry.number, 0)).unwrap_or(usize::MAX);
+            let command = self.ring.command(entry.number, at);
+            let words = command.as_ref().map_or_else(Vec::new, |command| frame::words(command.frame));
+            self.rejects.add(&Reject {
+                record: entry.number,
+                command: at,
+                offset: entry.offset,
+                source: self.ring.source(entry.number),
+                frame: command.as_ref().map(|command| command.frame),
+                name: words.first().copied().unwrap_or_default(),
+                key: command.as_ref().and_then(Command::key_bytes),
+                cause,
+            });
+            commands += u64::from(command.is_some());
+            is_unreadable |= cause.outcome.is_none();
+            is_unknown |= cause.is_in_doubt();
+        }
+        self.rejects.write()?;
+        self.failed = self.failed.split_off(&tag(entry.number + 1, 0));
+        self.counts.rejected += 1;
+        self.counts.commands_failed += commands;
+        self.counts.unreadable += u64::from(is_unreadable);
+        self.counts.unknown += u64::from(is_unknown);
+        Ok(())
+    }
+
+    /// How far the load is.
+    pub(super) fn done(&self) -> Position {
+        self.done
+    }
+
+    /// Records that are under way.
+    pub(super) fn is_settled(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    pub(super) fn sync_rejects(&mut self) -> Result<Lengths, Failure> {
+        self.rejects.sync()?;
+        Ok(self.rejects.lengths())
+    }
+
+    pub(super) fn rejects(&self) -> &Rejects {
+        &self.rejects
+    }
+}

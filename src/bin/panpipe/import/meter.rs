@@ -1,0 +1,289 @@
+//! How far the load is, while it runs: a bar on a terminal, else a line for a log now and then. On standard error.
+//!
+//! Ticked from the loop, which has the only thread. Knows how to print a sample. Refuses to know where it is from: it is asked for when it is due.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::arguments::ProgressChoice;
+use crate::output::count;
+
+const BAR_HZ: u8 = 10;
+const LOG_TICK: Duration = Duration::from_secs(5);
+/// A node that owes replies and gives none for this long is named.
+const STALLED: Duration = Duration::from_secs(1);
+/// Rates are of about this long.
+const WINDOW: Duration = Duration::from_secs(3);
+/// Terminals with fewer columns than this have no room for a bar beside the text.
+const COLUMNS_FOR_BAR: u16 = 60;
+
+/// One node at one moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NodeSample {
+    pub(super) name: String,
+    /// Replies since the beginning.
+    pub(super) replies: u64,
+    /// Since when nothing comes back of what is owed.
+    pub(super) silent: Duration,
+}
+
+/// The load at one moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sample {
+    pub(super) bytes: u64,
+    pub(super) bytes_total: Option<u64>,
+    pub(super) records: u64,
+    pub(super) failures: u64,
+    pub(super) redirects: u64,
+    pub(super) nodes: Vec<NodeSample>,
+    /// What the load waits for.
+    pub(super) paused: Option<String>,
+}
+
+enum Face {
+    Bar { bar: ProgressBar, columns: u16 },
+    Log,
+    Silent,
+}
+
+pub(super) struct Meter {
+    face: Face,
+    began: Instant,
+    next: Instant,
+    /// The beginning of the stretch that rates are of, and the one that comes after it.
+    old: (Instant, Sample),
+    young: (Instant, Sample),
+}
+
+impl Meter {
+    pub(super) fn new(choice: ProgressChoice, quiet: bool) -> Meter {
+        let is_terminal = io::stderr().is_terminal();
+        let now = Instant::now();
+        let face = match choice {
+            _ if quiet => Face::Silent,
+            ProgressChoice::None => Face::Silent,
+            ProgressChoice::Bar | ProgressChoice::Auto if is_terminal => Face::bar(),
+            _ => Face::Log,
+        };
+        let tick = face.tick();
+        let sample = (now, Sample::default());
+        Meter { face, began: now, next: now + tick, old: sample.clone(), young: sample }
+    }
+
+    /// Shows a sample, where one is due.
+    pub(super) fn tick(&mut self, sample: impl FnOnce() -> Sample) {
+        if matches!(self.face, Face::Silent) {
+            return;
+        }
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        self.next = now + self.face.tick();
+        let sample = sample();
+        if now - self.young.0 >= WINDOW {
+            self.old = std::mem::replace(&mut self.young, (now, sample.clone()));
+        }
+        let rates = Rates::between(&self.old, now, &sample);
+        let eta = self.eta(now, &sample);
+        match &mut self.face {
+            Face::Bar { bar, columns } => draw(bar, columns, &sample, &rates, eta),
+            Face::Log => say(&log_line(&sample, &rates, eta)),
+            Face::Silent => {}
+        }
+    }
+
+    /// From the speed since the beginning: what is left is a share of what is there.
+    fn eta(&self, now: Instant, sample: &Sample) -> Option<Duration> {
+        let total = sample.bytes_total?;
+        let rate = sample.bytes as f64 / (now - self.began).as_secs_f64();
+        let left = total.saturating_sub(sample.bytes) as f64;
+        (rate > 0.0).then(|| Duration::from_secs_f64((left / rate).min(1e8)))
+    }
+
+    /// Says something beside the progress.
+    pub(super) fn tell(&self, text: &str) {
+        match &self.face {
+            Face::Bar { bar, .. } => bar.suspend(|| say(text)),
+            _ => say(text),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn end(&mut self) {
+        if let Face::Bar { bar, .. } = &self.face {
+            bar.finish_and_clear();
+        }
+        self.face = Face::Silent;
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Face {
+    fn bar() -> Face {
+        let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr_with_hz(BAR_HZ));
+        Face::Bar { bar, columns: 0 }
+    }
+
+    fn tick(&self) -> Duration {
+        match self {
+            Face::Bar { .. } => Duration::from_secs(1) / u32::from(BAR_HZ),
+            Face::Log | Face::Silent => LOG_TICK,
+        }
+    }
+}
+
+/// Nobody to tell where standard error is closed.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn draw(bar: &ProgressBar, columns: &mut u16, sample: &Sample, rates: &Rates, eta: Option<Duration>) {
+    let now = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
+    if *columns != now {
+        *columns = now;
+        bar.set_style(style(now, sample.bytes_total.is_some()));
+    }
+    bar.set_length(sample.bytes_total.unwrap_or(sample.bytes).max(1));
+    bar.set_position(sample.bytes);
+    bar.set_message(bar_text(sample, rates, eta));
+    bar.tick();
+}
+
+fn style(columns: u16, total_is_known: bool) -> ProgressStyle {
+    let template = match (total_is_known, columns >= COLUMNS_FOR_BAR) {
+        (true, true) => "{percent:>3}% [{bar:16}] {wide_msg}",
+        (true, false) => "{percent:>3}% {wide_msg}",
+        (false, _) => "{spinner} {wide_msg}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ").tick_chars("|/-\\ ")
+}
+
+/// What has happened per second.
+#[derive(Debug, Default)]
+struct Rates {
+    records: u64,
+    /// In the order of the sample's nodes.
+    nodes: Vec<u64>,
+}
+
+impl Rates {
+    fn between((since, before): &(Instant, Sample), now: Instant, sample: &Sample) -> Rates {
+        let seconds = (now - *since).as_secs_f64().max(1e-3);
+        let rate = |from: u64, to: u64| (to.saturating_sub(from) as f64 / seconds) as u64;
+        let replies =
+            |name: &str| before.nodes.iter().find(|node| node.name == name).map_or(0, |node| node.replies);
+        Rates {
+            records: rate(before.records, sample.records),
+            nodes: sample.nodes.iter().map(|node| rate(replies(&node.name), node.replies)).collect(),
+        }
+    }
+}
+
+/// What matters most comes first: a narrow terminal cuts the rest off.
+fn bar_text(sample: &Sample, rates: &Rates, eta: Option<Duration>) -> String {
+    let mut text = format!("{}/s", count(rates.records));
+    if let Some(eta) = eta {
+        let _ = write!(text, ", {} left", span(eta));
+    }
+    for node in sample.nodes.iter().filter(|node| node.silent >= STALLED) {
+        let _ = write!(text, ", stalled on {} {:.1} s", node.name, node.silent.as_secs_f64());
+    }
+    if let Some(paused) = &sample.paused {
+        let _ = write!(text, ", waits: {paused}");
+    }
+    if sample.failures > 0 {
+        let _ = write!(text, ", {} errors", count(sample.failures));
+    }
+    let _ = write!(text, ", {} records", count(sample.records));
+    if sample.redirects > 0 {
+        let _ = write!(text, ", {} redirects", count(sample.redirects));
+    }
+    for (node, rate) in sample.nodes.iter().zip(&rates.nodes) {
+        let _ = write!(text, ", {} {}/s", node.name, count(*rate));
+    }
+    text
+}
+
+fn log_line(sample: &Sample, rates: &Rates, eta: Option<Duration>) -> String {
+    let mut text = "progress".to_owned();
+    if let Some(total) = sample.bytes_total {
+        let _ = write!(text, " percent={:.1}", sample.bytes as f64 * 100.0 / total.max(1) as f64);
+    }
+    let _ = write!(text, " records={} rate={}/s", sample.records, rates.records);
+    if let Some(eta) = eta {
+        let _ = write!(text, " eta={}s", eta.as_secs());
+    }
+    let _ = write!(text, " errors={} redirects={}", sample.failures, sample.redirects);
+    for (node, rate) in sample.nodes.iter().zip(&rates.nodes) {
+        let _ = write!(text, " node={},{rate}/s", node.name);
+    }
+    for node in sample.nodes.iter().filter(|node| node.silent >= STALLED) {
+        let _ = write!(text, " stalled={},{:.1}s", node.name, node.silent.as_secs_f64());
+    }
+    if let Some(paused) = &sample.paused {
+        let _ = write!(text, " paused=\"{}\"", paused.replace('"', "'"));
+    }
+    text
+}
+
+/// "7 s", "3 min 20 s", "2 h 5 min".
+pub(super) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Sample {
+        let node = |name: &str, silent| NodeSample { name: name.into(), replies: 900, silent };
+        Sample {
+            bytes: 250,
+            bytes_total: Some(1000),
+            records: 1234,
+            failures: 2,
+            redirects: 3,
+            nodes: vec![node("a:1", Duration::ZERO), node("b:2", Duration::from_millis(2140))],
+            paused: None,
+        }
+    }
+
+    #[test]
+    fn a_log_line_says_everything() {
+        let rates = Rates { records: 617, nodes: vec![300, 0] };
+        assert_eq!(
+            log_line(&sample(), &rates, Some(Duration::from_secs(9))),
+            "progress percent=25.0 records=1234 rate=617/s eta=9s errors=2 redirects=3 node=a:1,300/s node=b:2,0/s stalled=b:2,2.1s"
+        );
+    }
+
+    #[test]
+    fn the_bar_names_what_stalls_before_what_runs() {
+        let rates = Rates { records: 617, nodes: vec![300, 0] };
+        let text = bar_text(&sample(), &rates, Some(Duration::from_secs(200)));
+        assert!(text.starts_with("617/s, 3 min 20 s left, stalled on b:2 2.1 s, 2 errors"), "{text}");
+    }
+
+    #[test]
+    fn rates_are_differences_by_node_name() {
+        let now = Instant::now();
+        let old = Sample { records: 34, nodes: sample().nodes.split_off(1), ..Sample::default() };
+        let rates = Rates::between(&(now, old), now + Duration::from_secs(2), &sample());
+        assert_eq!((rates.records, rates.nodes), (600, vec![450, 0]));
+    }
+}

@@ -1,0 +1,209 @@
+//! What the options come to: where to begin, and with which settings.
+
+use std::path::Path;
+
+use panpipe::bulk::{Flush, LoadOptions, OnError as LoadOnError};
+use panpipe::config::RetryUnknown;
+use serde_json::{Value, json};
+
+use super::Options;
+use super::arguments::{OnError, Unknown};
+use super::checkpoint::Checkpoint;
+use super::ledger::{Counts, Position};
+use super::quantity::Verify;
+use super::rejects::{Before, Lengths, Rejects};
+use crate::failure::Failure;
+use crate::input::{Input, InputOptions};
+
+/// What `--rejects` says where nobody wants them.
+const NO_REJECTS: &str = "none";
+
+/// The options, read.
+pub(super) struct Plan<'o> {
+    pub(super) options: &'o Options,
+    pub(super) input: InputOptions,
+    /// The name of the reject files.
+    rejects: Option<String>,
+}
+
+/// Where the load begins.
+#[derive(Debug)]
+pub(super) enum Begin {
+    Anew,
+    /// Where an earlier run was interrupted.
+    At(Box<Checkpoint>),
+    AlreadyDone(Counts),
+}
+
+impl<'o> Plan<'o> {
+    pub(super) fn of(options: &'o Options) -> Result<Plan<'o>, Failure> {
+        let input = options.input.options()?;
+        if options.checks.verify != Verify::None && input.path == "-" {
+            return Err(Failure::usage(
+                "--verify reads the input twice, which standard input does not allow",
+            )
+            .hint("load from a file, or without --verify"));
+        }
+        let rejects = match options.errors.rejects.as_deref() {
+            Some(NO_REJECTS) => None,
+            Some(name) => Some(name.to_owned()),
+            None if input.path == "-" => Some("stdin".to_owned()),
+            None => Path::new(&input.path).file_name().map(|name| name.to_string_lossy().into_owned()),
+        };
+        Ok(Plan { options, input, rejects })
+    }
+
+    /// What the input is called.
+    pub(super) fn name(&self) -> &str {
+        if self.input.path == "-" { "standard input" } else { &self.input.path }
+    }
+
+    /// Looks at the checkpoint.
+    pub(super) fn begin(&self, input: &mut Input) -> Result<Begin, Failure> {
+        let resume = &self.options.resume;
+        let Some(path) = &resume.checkpoint else { return Ok(Begin::Anew) };
+        if resume.restart {
+            return Ok(Begin::Anew);
+        }
+        let Some(checkpoint) = Checkpoint::read(path)? else { return Ok(Begin::Anew) };
+        let name = path.display();
+        if !resume.resume {
+            let (what, hint) = if checkpoint.finished {
+                ("is of a load that is complete", "--restart loads everything again")
+            } else {
+                ("is of a load that is not complete", "--resume goes on with it, --restart begins anew")
+            };
+            return Err(Failure::usage(format!("the checkpoint {name} {what}")).hint(hint));
+        }
+        self.refuse_changes(&checkpoint, input)?;
+        if checkpoint.finished {
+            return Ok(Begin::AlreadyDone(checkpoint.counts));
+        }
+        Ok(Begin::At(Box::new(checkpoint)))
+    }
+
+    /// Going on in another input, or with other records, would load nobody knows what.
+    fn refuse_changes(&self, checkpoint: &Checkpoint, input: &mut Input) -> Result<(), Failure> {
+        let identity = identity_json(input)?;
+        let same = |name: &str| identity.get(name) == checkpoint.input.get(name);
+        if !["bytes", "first_hash", "last_hash"].iter().all(|name| same(name)) {
+            let what = format!("{} is not what it was when the checkpoint was written", self.name());
+            return Err(Failure::input(what).hint("go on with the same file, or begin anew with --restart"));
+        }
+        let reading = self.reading(input);
+        if reading != checkpoint.reading {
+            let changed: Vec<&str> = reading
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(name, value)| checkpoint.reading.get(name.as_str()) != Some(*value))
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let what = format!(
+                "the input was read otherwise when the checkpoint was written: {}",
+                changed.join(", ")
+            );
+            return Err(
+                Failure::input(what).hint("go on with the same options, or begin anew with --restart")
+            );
+        }
+        if checkpoint.rejects != self.rejects {
+            let before = checkpoint.rejects.as_deref().unwrap_or(NO_REJECTS);
+            return Err(
+                Failure::usage(format!("the load began with --rejects {before}")).hint("go on with the same")
+            );
+        }
+        Ok(())
+    }
+
+    /// The options that make other records of the same bytes.
+    pub(super) fn reading(&self, input: &Input) -> Value {
+        let options = &self.input;
+        json!({
+            "format": input.format.to_string(),
+            "header": options.header,
+            "fields": options.fields,
+            "delimiter": options.delimiter,
+            "quote": options.quote.map(|quote| quote.0),
+            "skip_lines": options.skip_lines,
+            "templates": options.templates,
+            "words": options.words,
+            "skip": options.skip,
+            "max": options.max,
+            "slots": options.slots.as_ref().map(|slots| (slots.start(), slots.end())),
+        })
+    }
+
+    /// For the summary.
+    pub(super) fn options_json(&self) -> Value {
+        let (pace, errors) = (&self.options.pace, &self.options.errors);
+        json!({
+            "window": pace.window,
+            "window_bytes": pace.window_bytes,
+            "max_inflight_bytes": pace.max_inflight_bytes,
+            "batch": pace.batch,
+            "flush_bytes": pace.flush_bytes,
+            "flush_interval_ms": pace.flush_interval,
+            "rate": pace.rate,
+            "rate_bytes": pace.rate_bytes,
+            "timeout_seconds": pace.timeout,
+            "on_error": if errors.policy(self.options.output.pipe_compat) == OnError::Stop { "stop" } else { "skip" },
+            "unknown": errors.unknown.name(),
+            "verify": self.options.checks.verify.name(),
+            "cmd": self.input.templates,
+            "words": self.input.words,
+        })
+    }
+
+    /// The reject files, what is counted already, and where the load begins.
+    pub(super) fn open_rejects(&self, begin: &Begin) -> Result<(Rejects, Counts, Position), Failure> {
+        let (before, counts, done) = match begin {
+            Begin::At(checkpoint) => {
+                (Before::Ours(checkpoint.rejects_bytes), checkpoint.counts, checkpoint.done)
+            }
+            Begin::Anew if self.options.resume.restart => {
+                (Before::Whatever, Counts::default(), Position::default())
+            }
+            // A run that was killed before its first checkpoint may have left some.
+            Begin::Anew if self.options.resume.resume => {
+                (Before::Ours(Lengths::default()), Counts::default(), Position::default())
+            }
+            Begin::Anew | Begin::AlreadyDone(_) => (Before::Nothing, Counts::default(), Position::default()),
+        };
+        Ok((Rejects::open(self.rejects.clone(), before)?, counts, done))
+    }
+
+    pub(super) fn load_options(&self) -> LoadOptions {
+        let pace = &self.options.pace;
+        LoadOptions {
+            window_per_node_commands: usize::try_from(pace.window).unwrap_or(usize::MAX),
+            window_per_node_bytes: pace.window_bytes,
+            window_total_bytes: pace.max_inflight_bytes,
+            flush: Flush::Explicit,
+            // Records are counted here, not commands: the policy is ours.
+            on_error: LoadOnError::Skip { count_max: None, percent_max: None },
+            retry_unknown: match self.options.errors.unknown {
+                Unknown::Report => RetryUnknown::Never,
+                Unknown::Resend => RetryUnknown::Idempotent,
+            },
+            rate_commands: pace.rate,
+            rate_bytes: pace.rate_bytes.map(|bytes| bytes as u64),
+            command_timeout_ms: pace.timeout * 1000,
+            pause_ms_max: pace.timeout * 1000,
+            ..LoadOptions::default()
+        }
+    }
+}
+
+/// What tells one input from another.
+pub(super) fn identity_json(input: &mut Input) -> Result<Value, Failure> {
+    let identity = input.identity()?;
+    Ok(identity.map_or(Value::Null, |identity| {
+        json!({
+            "bytes": identity.bytes,
+            "modified": identity.modified,
+            "first_hash": format!("{:016x}", identity.first_hash),
+            "last_hash": format!("{:016x}", identity.last_hash),
+        })
+    }))
+}

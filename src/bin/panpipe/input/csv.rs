@@ -1,0 +1,322 @@
+//! The formats `csv`, `tsv` and `psv`: fields with names or numbers, parted by one character.
+//!
+//! Quotes may stand around a field, and hold delimiters, line ends and doubled quotes (RFC 4180). Values are bytes. Blank lines are no
+//! records. Invariant: every record has as many fields as there are names.
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
+use crate::input::decode::Plain;
+use crate::input::error::InputError;
+use crate::input::fields::{FieldFilter, Row, column};
+use crate::input::found::{Found, Made};
+use crate::input::key_rule::KeyRules;
+use crate::input::lines::without_line_end;
+use crate::input::options::{Format, InputOptions, Quote};
+use crate::input::program::{Program, nothing_to_do};
+use crate::input::source::Took;
+use crate::input::window::Window;
+
+/// Reads records of fields.
+pub(crate) struct Delimited {
+    record: Record,
+    names: Vec<String>,
+    /// Of each wanted field, its place among all.
+    columns: Vec<usize>,
+    program: Program,
+}
+
+/// One record while it is read, and then its fields.
+struct Record {
+    reader: Reader,
+    /// A reader's copy is not as good as the reader (csv-core 0.1.13 leaves tables out); another one is built.
+    builder: ReaderBuilder,
+    /// Bytes of the window that were read.
+    taken: usize,
+    /// The fields' values, one behind the other.
+    text: Vec<u8>,
+    text_len: usize,
+    /// Where each ends in `text`.
+    ends: Vec<usize>,
+    fields: usize,
+}
+
+/// What came of reading.
+enum Read {
+    Whole,
+    More,
+    /// The quote that was opened is not closed.
+    Open,
+    End,
+}
+
+impl Delimited {
+    /// Reads what is above the records, and checks the names against it.
+    pub(crate) fn open(
+        format: Format,
+        plain: &mut Plain,
+        window: &mut Window,
+        options: &InputOptions,
+    ) -> Result<Delimited, InputError> {
+        let mut record = Record::new(format, options);
+        for line in 0..options.skip_lines {
+            if !skip_line(plain, window)? {
+                return Err(InputError::input(format!(
+                    "--skip-lines {}: there are {line} lines",
+                    options.skip_lines
+                )));
+            }
+        }
+        let first = record.look_ahead(plain, window, options.record_bytes_max)?;
+        let mut names = options.fields.clone();
+        let numbers = |count: usize| (1..=count).map(|number| number.to_string()).collect();
+        match first {
+            Some(bytes) if options.header => {
+                let header: Vec<String> =
+                    record.values().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect();
+                if names.is_empty() {
+                    names = header;
+                }
+                window.consume(bytes);
+            }
+            Some(_) if names.is_empty() => names = numbers(record.fields),
+            _ => {}
+        }
+        let told = record.values().map(crate::output::excerpt).collect::<Vec<_>>().join(" ");
+        record.restart();
+        let Some(program) = Program::parse(options)? else { return Err(nothing_to_do(options, &names)) };
+        let unnamed = !options.header && options.fields.is_empty();
+        let hint = |error: InputError| {
+            if !unnamed {
+                return error;
+            }
+            error.hint(format!("If the first line names the fields, add --header. It is: {told}"))
+        };
+        let columns = if first.is_none() && names.is_empty() {
+            // No record at all: there is nothing that a name could be wrong about.
+            vec![0; program.wanted.names.len()]
+        } else {
+            for name in &program.named {
+                column(name, &names).map_err(hint)?;
+            }
+            program.wanted.columns(&names).map_err(hint)?
+        };
+        Ok(Delimited { record, names, columns, program })
+    }
+
+    pub(crate) fn find(&mut self, bytes: &[u8], at_end: bool, keys: &mut KeyRules, made: &mut Made) -> Found {
+        if self.record.taken == 0 {
+            let blank = blank(bytes);
+            if blank > 0 {
+                return Found::Nothing { len: blank };
+            }
+        }
+        let read = self.record.read(bytes, at_end);
+        let len = self.record.taken;
+        let fields = self.record.fields;
+        match read {
+            Read::More => return Found::More,
+            Read::End => return Found::End,
+            Read::Whole | Read::Open => {}
+        }
+        let source = without_line_end(bytes.get(..len).unwrap_or_default());
+        let found = if matches!(read, Read::Open) {
+            Found::bad(0, len, "a quote that is opened in this record is not closed before the input ends")
+        } else if fields != self.names.len() {
+            Found::bad(0, len, format!("{fields} fields where {} are expected", self.names.len()))
+        } else {
+            let row = Fields { record: &self.record, names: &self.names, columns: &self.columns, source };
+            self.program.make(&row, (0, len), keys, made)
+        };
+        self.record.reset();
+        found
+    }
+
+    /// The next byte is another record's first.
+    pub(crate) fn resume(&mut self) {
+        self.record.restart();
+    }
+}
+
+/// Line ends at the front.
+fn blank(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|&&byte| byte == b'\n' || byte == b'\r').count()
+}
+
+fn skip_line(plain: &mut Plain, window: &mut Window) -> Result<bool, InputError> {
+    loop {
+        if let Some(end) = memchr::memchr(b'\n', window.bytes()) {
+            window.consume(end + 1);
+            return Ok(true);
+        }
+        if window.at_end {
+            return Ok(false);
+        }
+        window.consume(window.bytes().len());
+        fill(plain, window)?;
+    }
+}
+
+fn fill(plain: &mut Plain, window: &mut Window) -> Result<(), InputError> {
+    if window.fill(plain)? == Took::Waiting {
+        plain.source.wait(super::LONG_WAIT);
+    }
+    Ok(())
+}
+
+impl Record {
+    fn new(format: Format, options: &InputOptions) -> Record {
+        let delimiter = match format {
+            Format::Tsv => b'\t',
+            Format::Psv => b'|',
+            _ => b',',
+        };
+        let mut builder = ReaderBuilder::new();
+        builder.delimiter(options.delimiter.unwrap_or(delimiter));
+        match options.quote {
+            None => {}
+            Some(Quote(Some(quote))) => {
+                builder.quote(quote);
+            }
+            Some(Quote(None)) => {
+                builder.quoting(false);
+            }
+        }
+        Record {
+            reader: reader(&builder),
+            builder,
+            taken: 0,
+            text: vec![0; 1024],
+            text_len: 0,
+            ends: vec![0; 64],
+            fields: 0,
+        }
+    }
+
+    /// Ready for the record behind this one.
+    fn reset(&mut self) {
+        (self.taken, self.text_len, self.fields) = (0, 0, 0);
+    }
+
+    /// Ready for a record anywhere.
+    fn restart(&mut self) {
+        self.reset();
+        self.reader = reader(&self.builder);
+    }
+
+    /// Goes on reading where it stopped.
+    fn read(&mut self, bytes: &[u8], at_end: bool) -> Read {
+        loop {
+            let rest = bytes.get(self.taken..).unwrap_or_default();
+            if rest.is_empty() && !at_end {
+                return Read::More;
+            }
+            if rest.is_empty() {
+                return if self.taken == 0 { Read::End } else { self.read_end() };
+            }
+            let (text, ends) = (&mut self.text[self.text_len..], &mut self.ends[self.fields..]);
+            let (result, taken, written, ended) = self.reader.read_record(rest, text, ends);
+            self.taken += taken;
+            self.text_len += written;
+            self.fields += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
+                ReadRecordResult::Record => return Read::Whole,
+                ReadRecordResult::End => return Read::End,
+            }
+        }
+    }
+
+    /// The input ends within a record: as if a line end were there. Within quotes that would be one more character.
+    fn read_end(&mut self) -> Read {
+        loop {
+            let (text, ends) = (&mut self.text[self.text_len..], &mut self.ends[self.fields..]);
+            let (result, _, written, ended) = self.reader.read_record(b"\n", text, ends);
+            self.text_len += written;
+            self.fields += ended;
+            match result {
+                ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
+                ReadRecordResult::Record => return Read::Whole,
+                ReadRecordResult::InputEmpty | ReadRecordResult::End => {
+                    self.reader = reader(&self.builder);
+                    return Read::Open;
+                }
+            }
+        }
+    }
+
+    /// Reads the first record and leaves it in the window; answers where it ends.
+    fn look_ahead(
+        &mut self,
+        plain: &mut Plain,
+        window: &mut Window,
+        bytes_max: usize,
+    ) -> Result<Option<usize>, InputError> {
+        loop {
+            if self.taken == 0 {
+                window.consume(blank(window.bytes()));
+            }
+            match self.read(window.bytes(), window.at_end) {
+                Read::Whole => return Ok(Some(self.taken)),
+                Read::End => return Ok(None),
+                Read::More if window.bytes().len() < bytes_max => fill(plain, window)?,
+                Read::Open | Read::More => {
+                    return Err(InputError::input(
+                        "the first line has a quote that is not closed, or no end",
+                    )
+                    .hint("Where quotes are ordinary characters, add --quote none"));
+                }
+            }
+        }
+    }
+
+    fn value(&self, column: usize) -> Option<&[u8]> {
+        let ends = self.ends.get(..self.fields)?;
+        let start = if column == 0 { 0 } else { *ends.get(column - 1)? };
+        self.text.get(start..*ends.get(column)?)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.fields).filter_map(|column| self.value(column))
+    }
+}
+
+/// A reader in front of a record that is not the first: it would take a byte order mark off that one, which the window has done.
+fn reader(builder: &ReaderBuilder) -> Reader {
+    let mut reader = builder.build();
+    let _ = reader.read_record(b"x\n", &mut [0; 4], &mut [0; 4]);
+    reader
+}
+
+/// The fields of a record by their names.
+struct Fields<'a> {
+    record: &'a Record,
+    names: &'a [String],
+    columns: &'a [usize],
+    source: &'a [u8],
+}
+
+impl Row for Fields<'_> {
+    #[inline]
+    fn value(&self, at: usize) -> Option<&[u8]> {
+        self.record.value(*self.columns.get(at)?)
+    }
+
+    fn each(&self, filter: &FieldFilter, take: &mut dyn FnMut(&[u8], &[u8])) {
+        for (name, value) in self.names.iter().zip(self.record.values()) {
+            if filter.takes(name.as_bytes()) {
+                take(name.as_bytes(), value);
+            }
+        }
+    }
+
+    fn source(&self) -> &[u8] {
+        self.source
+    }
+
+    fn missing(&self, _: usize) -> String {
+        "the record has too few fields".to_owned()
+    }
+}

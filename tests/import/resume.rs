@@ -1,0 +1,128 @@
+//! Interrupted, killed, changed, complete: what a checkpoint is for.
+
+use serde_json::Value;
+
+use super::tool::{Tool, check_values, client, embedded, keys, kv};
+
+const RECORDS: u64 = 60_000;
+/// At this rate there is time to be interrupted in.
+const SLOWLY: [&str; 2] = ["--rate", "20000"];
+
+fn checkpoint(tool: &Tool) -> Value {
+    serde_json::from_slice(&tool.read("c.json")).expect("JSON")
+}
+
+#[test]
+fn an_interrupt_ends_in_good_order_and_a_resume_goes_on() {
+    for signal in ["INT", "TERM"] {
+        let cluster = embedded();
+        let tool = Tool::new(&cluster.url());
+        tool.write("data.kv", kv(RECORDS));
+        let mut running = tool.start(&[&["data.kv", "--checkpoint", "c.json"], &SLOWLY[..]].concat());
+        tool.wait_for("c.json");
+        running.signal(signal);
+        let run = running.end(&tool).expect(130).says("--resume goes on there");
+        let done = run.number("/records/done");
+        assert!(done > 0 && done < RECORDS, "{done}");
+        run.records(done, done, 0);
+        assert_eq!(checkpoint(&tool)["done"]["record"], done);
+        assert_eq!(checkpoint(&tool)["finished"], false);
+        let mut client = client(&cluster.url());
+        assert_eq!(keys(&mut client), done, "what was under way had the time to end");
+        let run = tool.run(&["data.kv", "--checkpoint", "c.json", "--resume", "--verify", "full"]).expect(0);
+        run.records(RECORDS, RECORDS, 0);
+        assert_eq!(run.number("/records/in_earlier_runs"), done);
+        assert_eq!(run.number("/timing/records_of_this_run"), RECORDS - done, "nothing twice");
+        assert_eq!(checkpoint(&tool)["finished"], true);
+        check_values(&mut client, 1..=RECORDS);
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(RECORDS));
+    let mut running = tool.start(&[&["data.kv", "--checkpoint", "c.json"], &SLOWLY[..]].concat());
+    tool.wait_for("c.json");
+    // From now on replies are owed: without a second signal they are waited for.
+    cluster.freeze(0);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    running.signal("INT");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(!running.is_over(), "it waits for what is under way");
+    running.signal("INT");
+    let run = running.end(&tool);
+    assert_eq!(run.code, Some(130));
+    assert_eq!(run.summary, None);
+}
+
+#[test]
+fn a_killed_load_goes_on_and_rejects_nothing_twice() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    let mut text = kv(RECORDS);
+    // Unreadable ones, to be rejected on the way.
+    text = text.replace("00\tvalue", "00 value");
+    tool.write("data.kv", text);
+    let args = ["data.kv", "--checkpoint", "c.json", "--on-error", "skip", "--resume"];
+    let mut kills = 0;
+    let run = loop {
+        let slowly = [&args[..], &SLOWLY].concat();
+        let mut running = tool.start(&slowly);
+        let before = tool.has("c.json").then(|| tool.read("c.json"));
+        super::tool::wait_until("a new checkpoint", || {
+            running.is_over() || tool.has("c.json") && before.as_deref() != Some(&tool.read("c.json")[..])
+        });
+        if running.is_over() || kills == 3 {
+            break running.end(&tool);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        running.kill();
+        kills += 1;
+    };
+    assert!(kills >= 1, "it was killed on the way");
+    let rejected = RECORDS / 100;
+    run.expect(1).records(RECORDS, RECORDS - rejected, rejected);
+    let lines = tool.lines("data.kv.rejects.jsonl");
+    let records: Vec<u64> = lines.iter().filter_map(|line| line["record"].as_u64()).collect();
+    assert!(records.iter().copied().eq((100..=RECORDS).step_by(100)), "each once, in order");
+    let mut client = client(&cluster.url());
+    assert_eq!(keys(&mut client), RECORDS - rejected);
+    check_values(&mut client, (1..=RECORDS).filter(|number| number % 100 != 0));
+}
+
+#[test]
+fn another_input_is_refused() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(100).replace("key:50\t", "key:50 "));
+    tool.run(&["data.kv", "--checkpoint", "c.json"]).expect(3);
+    tool.write("data.kv", kv(101));
+    let run = tool.run(&["data.kv", "--checkpoint", "c.json", "--resume"]).expect(5);
+    run.says("is not what it was");
+    tool.write("data.kv", kv(100).replace("key:50\t", "key:50 "));
+    let run = tool.run(&["data.kv", "--checkpoint", "c.json", "--resume", "--format", "commands"]).expect(5);
+    run.says("read otherwise");
+    let run = tool.run(&["data.kv", "--checkpoint", "c.json"]).expect(2);
+    run.says("--resume goes on");
+    tool.write("c.json", "{}");
+    tool.run(&["data.kv", "--checkpoint", "c.json", "--resume"]).expect(5).says("no checkpoint");
+    tool.run(&["data.kv", "--checkpoint", "c.json", "--restart", "--on-error", "skip"]).expect(1);
+}
+
+#[test]
+fn a_complete_load_says_so() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(100));
+    tool.run(&["data.kv", "--checkpoint", "c.json", "--resume"]).expect(0).records(100, 100, 0);
+    let run = tool.run(&["data.kv", "--checkpoint", "c.json", "--resume"]).expect(0);
+    assert!(
+        run.stdout.contains("Nothing left to do") && run.stdout.contains("100 records"),
+        "{}",
+        run.stdout
+    );
+    tool.run(&["data.kv", "--checkpoint", "c.json"]).expect(2).says("complete");
+    tool.run(&["data.kv", "--checkpoint", "c.json", "--restart"]).expect(0).records(100, 100, 0);
+}
