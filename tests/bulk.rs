@@ -7,6 +7,8 @@ mod basics;
 mod faults;
 #[path = "bulk/pause.rs"]
 mod pause;
+#[path = "bulk/random.rs"]
+mod random;
 #[path = "support/transport.rs"]
 mod transport;
 #[path = "bulk/windows.rs"]

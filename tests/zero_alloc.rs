@@ -11,6 +11,7 @@ mod peer;
 #[path = "support/transport.rs"]
 mod transport;
 
+use panpipe::bulk::{LoadOptions, PushError, RawKeys, Until};
 use panpipe::command::{Arg, Commands, Keys, Request, Strings, cmd};
 use panpipe::resp::from_reply::FromReply;
 use panpipe::resp::reply::ReplyRef;
@@ -256,4 +257,47 @@ fn a_raw_command_allocates_its_name_at_most() -> Result<(), Error> {
     let seen = allocations(|| client.call::<()>(cmd("SET").key(key).arg(VALUE)))?;
     assert!(seen.count <= ROUNDS as u64, "{seen:?}");
     Ok(())
+}
+
+/// Frames of a load, more than a chunk of the loader's per round, and windows that are full again and again.
+fn loads(options: LoadOptions) -> Result<(), Error> {
+    let mut client = client()?;
+    let mut frames = Vec::new();
+    for key in keys(3000) {
+        let mut frame = Vec::new();
+        request(Kind::Set, &[Arg::Bytes(&key), Arg::Bytes(VALUE)]).write(&mut frame);
+        frames.push(frame);
+    }
+    let mut loader = client.loader(options)?;
+    let mut tag = 0;
+    let seen = allocations(|| {
+        for frame in &frames {
+            tag += 1;
+            while let Err(error) = loader.push_raw(frame, RawKeys::Find, tag) {
+                assert!(matches!(error, PushError::Full(_)), "{error}");
+                loader.run_until(Until::Room, None)?;
+            }
+        }
+        assert!(loader.turn().is_ok() && loader.committed() <= Some(tag));
+        Ok(())
+    })?;
+    assert_eq!(seen, NONE);
+    let summary = loader.finish(std::time::Duration::from_secs(20))?;
+    assert_eq!(summary.outcomes.written, tag);
+    Ok(())
+}
+
+#[test]
+fn a_load_allocates_nothing() -> Result<(), Error> {
+    // Full in each round: a window that is never quite full grows when it is.
+    loads(LoadOptions { window_per_node_commands: 900, ..LoadOptions::default() })
+}
+
+#[test]
+fn a_load_with_small_windows_allocates_nothing() -> Result<(), Error> {
+    loads(LoadOptions {
+        window_per_node_commands: 200,
+        window_per_node_bytes: 10_000,
+        ..LoadOptions::default()
+    })
 }

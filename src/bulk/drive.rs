@@ -76,7 +76,7 @@ impl<T: Transport> Loader<'_, T> {
             if limit.is_some_and(|limit| self.now >= limit) {
                 return Ok(false);
             }
-            let next = limit.into_iter().chain(self.next_look()).min();
+            let next = limit.into_iter().chain(self.next_look(until)).min();
             let need = if until == Until::Room { Need::First } else { self.client.need() };
             self.client.step(next, need)?;
             self.collect();
@@ -84,9 +84,9 @@ impl<T: Transport> Loader<'_, T> {
     }
 
     /// When the loader itself has something to do, although nothing arrives.
-    fn next_look(&mut self) -> Option<Timestamp> {
+    fn next_look(&mut self, until: Until) -> Option<Timestamp> {
         let rate = match self.blocked {
-            Some(Blocked::Rate) => {
+            Some(Blocked::Rate) if until == Until::Room && self.paused.is_none() => {
                 Some(self.now.after(self.commands.grow(self.now).max(self.bytes.grow(self.now))))
             }
             _ => None,

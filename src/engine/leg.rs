@@ -99,6 +99,12 @@ impl Engine {
         let Some(fence) = self.fences.get_mut(slot) else { return };
         let Fence { parked, tryagains, .. } = fence;
         tryagains.retain(|sequence, _| parked.binary_search_by_key(sequence, |held| held.sequence).is_ok());
+        self.fail_overtaken_so_far(slot);
+    }
+
+    /// As `fail_overtaken`, while others of the slot are still on their way.
+    pub(crate) fn fail_overtaken_so_far(&mut self, slot: u16) {
+        let Some(fence) = self.fences.get_mut(slot) else { return };
         let mut ran = std::mem::take(&mut fence.ran);
         if ran.is_empty() || self.config.overtaken == Overtaken::Retry || !keeps!(self.config, OvertakeTest) {
             return;

@@ -71,6 +71,7 @@ impl Engine {
         let mut runs = Runs::default();
         let mut kept = Vec::new();
         let mut ended = Vec::new();
+        let mut overtakers = BTreeSet::new();
         for (n, entry) in entries.into_iter().enumerate() {
             let start = at;
             at += u64::from(entry.len);
@@ -85,7 +86,8 @@ impl Engine {
                 // A read that is sent again has left nothing behind, and nobody has seen what it read.
                 let may_have_left = is_sent && !entry.has(InFlight::READ_ONLY);
                 if may_have_left && entry.has(InFlight::FENCED) && entry.is_callers() {
-                    self.note_lost(row, &entry, start, true);
+                    self.note_lost(row, &entry, start);
+                    overtakers.insert(entry.slot);
                 }
                 kept.push(entry);
             } else {
@@ -95,13 +97,17 @@ impl Engine {
                     Outcome::NotExecuted
                 };
                 if is_sent && entry.has(InFlight::FENCED) && entry.is_callers() {
-                    self.note_lost(row, &entry, start, false);
+                    self.note_lost(row, &entry, start);
                 }
                 ended.push((entry, outcome));
             }
         }
         for entry in &kept {
             self.uncount(entry, false);
+        }
+        // Now, while those that were refused are held and no others: what is sent again keeps its own order.
+        for slot in overtakers {
+            self.fail_overtaken_so_far(slot);
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return in_doubt };
         let starts = link.queue.segment_starts();
@@ -260,10 +266,9 @@ impl Engine {
         }
     }
 
-    /// A command that a fence waited for may have run; its bytes start there in the queue. It may have overtaken some that are held; not
-    /// itself, where it is `kept` and will take its place among them.
-    fn note_lost(&mut self, row: u16, entry: &InFlight, start: u64, kept: bool) {
-        let sequence = self.sequence_of(entry).map(|sequence| sequence - u64::from(kept));
+    /// A command that a fence waited for may have run; its bytes start there in the queue. It may have overtaken some that are held.
+    fn note_lost(&mut self, row: u16, entry: &InFlight, start: u64) {
+        let sequence = self.sequence_of(entry);
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
         let asking = u64::from(entry.asking_len());
         let bytes = link.queue.share(start + asking, u64::from(entry.len) - asking);

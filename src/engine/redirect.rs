@@ -189,14 +189,18 @@ impl Engine {
 
     fn judge_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>) -> Verdict {
         self.count(row, |stats| stats.moved += 1);
-        if entry.hops >= self.config.hops_max && keeps!(self.config, HopsBound) {
+        let target = self.redirect_target(row, redirect);
+        let is_circular = target == Some(row);
+        // One that leads nowhere else is no hop: it says that the machine is another, and is worth one more connection in any case.
+        let hops_max = self.config.hops_max.max(u8::from(is_circular));
+        if entry.hops >= hops_max && keeps!(self.config, HopsBound) {
             return Verdict::GiveUp;
         }
         // Without a usable address the next view of the topology has to tell.
-        let Some(target) = self.redirect_target(row, redirect) else {
+        let Some(target) = target else {
             return Verdict::Later(Because::Demoted);
         };
-        if target == row {
+        if is_circular {
             // It names itself: we reached another server than we meant (a stale DNS name, a balancer). Dial again, and not in a spin.
             if let Some(link) = self.links.get_mut(usize::from(row)) {
                 link.redial = true;

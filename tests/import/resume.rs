@@ -19,7 +19,7 @@ fn an_interrupt_ends_in_good_order_and_a_resume_goes_on() {
         let tool = Tool::new(&cluster.url());
         tool.write("data.kv", kv(RECORDS));
         let mut running = tool.start(&[&["data.kv", "--checkpoint", "c.json"], &SLOWLY[..]].concat());
-        tool.wait_for("c.json");
+        tool.wait_for_checkpoint();
         running.signal(signal);
         let run = running.end(&tool).expect(130).says("--resume goes on there");
         let done = run.number("/records/done");
@@ -44,7 +44,7 @@ fn a_second_interrupt_ends_at_once() {
     let tool = Tool::new(&cluster.url());
     tool.write("data.kv", kv(RECORDS));
     let mut running = tool.start(&[&["data.kv", "--checkpoint", "c.json"], &SLOWLY[..]].concat());
-    tool.wait_for("c.json");
+    tool.wait_for_checkpoint();
     // From now on replies are owed: without a second signal they are waited for.
     cluster.freeze(0);
     std::thread::sleep(std::time::Duration::from_millis(500));

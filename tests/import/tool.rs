@@ -125,8 +125,13 @@ impl Tool {
         let _ = fs::remove_file(self.path("summary.json"));
     }
 
-    pub(crate) fn wait_for(&self, name: &str) {
-        wait_until(name, || self.has_some(name));
+    /// Waits until `c.json` says that something is done.
+    pub(crate) fn wait_for_checkpoint(&self) {
+        let records = || {
+            let checkpoint: Value = serde_json::from_slice(&fs::read(self.path("c.json")).ok()?).ok()?;
+            checkpoint["done"]["record"].as_u64()
+        };
+        wait_until("a checkpoint", || records().is_some_and(|records| records > 0));
     }
 }
 

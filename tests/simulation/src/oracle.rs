@@ -217,7 +217,8 @@ impl<'a> Judge<'a> {
     fn misplaced(&self, read: &Op, at: usize) -> Option<(u32, bool)> {
         let shares = |op: &Op| op.keys.iter().any(|key| read.keys.contains(key));
         // Of an earlier write only those count that are known to have run. Of a later one all do.
-        let rivals = |op: &&Op| op.kind.is_write() && shares(op) && (op.number > read.number || self.counts(op));
+        let rivals =
+            |op: &&Op| op.kind.is_write() && shares(op) && (op.number > read.number || self.counts(op));
         self.world.ops.iter().filter(rivals).find_map(|write| {
             let ran = self.runs[write.number as usize].iter().find(|&&ran| {
                 let keys = &read.keys;

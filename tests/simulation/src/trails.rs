@@ -7,7 +7,7 @@ use panpipe::Outcome;
 use panpipe::config::Order;
 
 use crate::monitor::Trail;
-use crate::ops::{Fate, Key, Op, Why};
+use crate::ops::{Fate, Key, Kind, Op, Why};
 use crate::options::Theme;
 use crate::world::World;
 
@@ -80,12 +80,17 @@ impl World {
     fn needlessly_overtaken(&self, op: &Op, trail: &Trail) -> Option<(&'static str, String)> {
         let Fate::Failed { why: Why::Overtaken, .. } = &op.fate else { return None };
         let per_slot = self.engine.config().order == Order::PerSlot;
-        if self.options.theme == Theme::HandOver && op.keys.len() == 1 && !per_slot {
+        // (One that was refused once may have been so by a node that the slot came to, or came back to, a moment later.)
+        let was_sent_on = trail.redirects.len() > 1;
+        if self.options.theme == Theme::HandOver && op.keys.len() == 1 && !per_slot && was_sent_on {
             return Some(("overtaken", "lost its place in a plain hand-over".to_owned()));
         }
         let refused = trail.refused_last?;
         let shares = |other: &Op| {
-            let same = |key: &Key| op.keys.iter().any(|own| own == key || (per_slot && own.slot == key.slot));
+            // Nobody knows the keys of a command that nobody knows.
+            let whole_slot = per_slot || other.kind == Kind::Unheard;
+            let same =
+                |key: &Key| op.keys.iter().any(|own| own == key || (whole_slot && own.slot == key.slot));
             other.keys.iter().any(same)
         };
         // The engine does not know the place of a command that nobody waits for any more: it may take an earlier one for a later.

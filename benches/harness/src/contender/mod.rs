@@ -17,6 +17,7 @@ mod blocking;
 mod floor;
 #[cfg(feature = "peers")]
 mod fred;
+mod loader;
 #[cfg(feature = "peers")]
 mod on_tokio;
 pub(crate) mod panpipe;
@@ -194,6 +195,16 @@ const ENTRIES: &[Entry] = &[
         name: "panpipe-uring",
         about: "the same over its io_uring transport",
         start: panpipe::over_uring,
+    },
+    Entry {
+        name: "loader",
+        about: "this library's loader: commands encoded beforehand, a stream with windows of its own",
+        start: loader::with_its_windows,
+    },
+    Entry {
+        name: "loader-window",
+        about: "the same with the window of the workload",
+        start: loader::with_the_window,
     },
     Entry {
         name: "floor",

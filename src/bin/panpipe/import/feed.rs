@@ -7,7 +7,9 @@
 //!
 //! Nothing here waits. Invariant: a record is in the ledger before its first command is in the loader.
 
-use panpipe::bulk::{Full, Loader, Problem, PushError, RawKeys, Stop};
+use std::collections::VecDeque;
+
+use panpipe::bulk::{FlushMark, Full, Loader, Problem, PushError, RawKeys, Stop};
 use panpipe::{Error, ErrorKind, Outcome};
 
 use super::arguments::{ErrorArgs, OnError, PaceArgs};
@@ -25,7 +27,10 @@ const RECORDS_FOR_PERCENT: u64 = 1000;
 pub(super) enum Fed {
     /// Enough for one flush.
     Batch,
+    /// The loader takes no more.
     Full(Full),
+    /// Too many bytes of records wait for those before them.
+    Kept,
     /// The writer of the input has sent nothing new.
     Waiting,
     Ended,
@@ -48,6 +53,8 @@ struct Cursor {
     pushed: Option<u64>,
     /// The newest command that it took or refused.
     handled: Option<u64>,
+    /// How many it refused, or never saw.
+    refused: u64,
 }
 
 impl Cursor {
@@ -67,7 +74,10 @@ impl Cursor {
             Ok(()) => self.pushed = Some(tag),
             Err(PushError::Full(full)) => return Some(Fed::Full(full)),
             Err(PushError::Stopped(stop)) => return Some(Fed::Stopped(stop)),
-            Err(PushError::Refused(error)) => ledger.fail(tag, Cause::from(&error)),
+            Err(PushError::Refused(error)) => {
+                self.refused += 1;
+                ledger.fail(tag, Cause::from(&error));
+            }
         }
         self.handled = Some(tag);
         self.begun = self.begun.and_then(|begun| {
@@ -120,6 +130,8 @@ pub(super) struct Feed<'c> {
     pub(super) taken: u64,
     unflushed_commands: u64,
     unflushed_bytes: usize,
+    /// Flushes that are not answered whole, the oldest first.
+    flushes: VecDeque<FlushMark>,
 }
 
 impl<'c> Feed<'c> {
@@ -134,6 +146,7 @@ impl<'c> Feed<'c> {
             taken: 0,
             unflushed_commands: 0,
             unflushed_bytes: 0,
+            flushes: VecDeque::new(),
         }
     }
 
@@ -147,7 +160,7 @@ impl<'c> Feed<'c> {
             && self.unflushed_bytes < self.pace.batch_bytes
         {
             if self.ledger.bytes() >= self.pace.inflight_bytes_max {
-                return Ok(Fed::Full(Full::Uncommitted));
+                return Ok(Fed::Kept);
             }
             match self.input.next()? {
                 Step::Record(record) => {
@@ -196,11 +209,20 @@ impl<'c> Feed<'c> {
     /// Lets what was pushed leave, and takes in what has come back.
     pub(super) fn turn(&mut self) -> Result<(), Failure> {
         if self.unflushed_commands > 0 {
-            self.loader.flush();
+            self.flushes.push_back(self.loader.flush());
             (self.unflushed_commands, self.unflushed_bytes) = (0, 0);
         }
+        self.oldest_flush();
         self.loader.turn().map_err(|error| Failure::new(CLUSTER, format!("cannot go on: {error}")))?;
         self.settle()
+    }
+
+    /// The oldest flush that is not answered whole.
+    pub(super) fn oldest_flush(&mut self) -> Option<FlushMark> {
+        while self.flushes.front().is_some_and(|mark| self.loader.is_settled(*mark)) {
+            self.flushes.pop_front();
+        }
+        self.flushes.front().copied()
     }
 
     /// Takes in what has become of the commands.
@@ -216,11 +238,9 @@ impl<'c> Feed<'c> {
         self.ledger.settle(committed, self.read())
     }
 
-    /// What has no outcome gets none any more: the loader has finished. Answers how many commands that are.
-    pub(super) fn give_up(&mut self, is_left: bool) -> Result<u64, Failure> {
-        let mut left = 0;
+    /// What has no outcome gets none any more: the loader has finished. It is rejected, or left to a resume.
+    pub(super) fn give_up(&mut self, is_left: bool) -> Result<(), Failure> {
         while let Some(problem) = self.loader.next_problem() {
-            left += u64::from(problem.is_cut_short);
             if !(problem.is_cut_short && is_left) {
                 self.ledger.fail(problem.tag, Cause::from(&problem));
             }
@@ -228,16 +248,20 @@ impl<'c> Feed<'c> {
         // Of a record that was begun, what was not pushed must be told too, or nobody knows that half of it is missing.
         if let Some(begun) = self.cursor.begun.filter(|begun| begun.next > 0) {
             for at in begun.next..begun.commands {
-                left += 1;
-                self.cursor.handled = Some(tag(begun.record, at));
                 if !is_left {
+                    self.cursor.refused += 1;
+                    self.cursor.handled = Some(tag(begun.record, at));
                     self.ledger.fail(tag(begun.record, at), Cause::never_sent());
                 }
             }
         }
         let committed = if is_left { self.loader.committed() } else { self.cursor.handled };
-        self.ledger.settle(committed, self.read())?;
-        Ok(left)
+        self.ledger.settle(committed, self.read())
+    }
+
+    /// Commands that this run refused to send.
+    pub(super) fn refused(&self) -> u64 {
+        self.cursor.refused
     }
 
     /// All that was taken in is done.

@@ -106,19 +106,27 @@ pub(crate) fn run(
     let signals = signals()?;
     let mut meter = Meter::new(options.output.progress, options.output.quiet);
     let mut report = load(&plan, begin, input, &mut client, &mut meter, &signals)?;
+    let mut verdict = Ok(());
     if matches!(report.closed.ending, Ending::Complete) && options.checks.verify != Verify::None {
-        report.verified = Some(verify(&plan, &report, &mut client, &signals)?);
+        match verify(&plan, &report, &mut client, &signals) {
+            Ok(verified) => report.verified = Some(verified),
+            Err(failure) => verdict = Err(failure),
+        }
     }
-    if let Some(path) = &options.output.summary {
-        report.save(path, out)?;
-    }
-    let has_standard_output = options.output.summary.as_deref().is_some_and(|path| path.as_os_str() == "-");
-    if options.output.pipe_compat {
+    // Whatever went wrong, the figures are told.
+    let told = tell(options, &report, out);
+    verdict.and_then(|()| report.verdict()).and(told)
+}
+
+fn tell(options: &Options, report: &Report, out: &mut Output) -> Result<(), Failure> {
+    let output = &options.output;
+    let has_standard_output = output.summary.as_deref().is_some_and(|path| path.as_os_str() == "-");
+    if output.pipe_compat {
         report.print_as_pipe(out);
-    } else if !options.output.quiet && !has_standard_output {
+    } else if !output.quiet && !has_standard_output {
         report.print(out);
     }
-    report.verdict()
+    output.summary.as_ref().map_or(Ok(()), |path| report.save(path, out))
 }
 
 fn configuration(options: &Options, transport: Option<TransportChoice>) -> Result<Config, Failure> {
@@ -170,7 +178,8 @@ fn load(
         }
     }
     let topology = topology_json(&client.nodes());
-    let ledger = Ledger::new(rejects, counts, done);
+    let mut ledger = Ledger::new(rejects, counts, done);
+    log.begin(&mut ledger)?;
     let loader =
         client.loader(plan.load_options()).map_err(|error| Failure::from_library("cannot load", &error))?;
     let mut feed = Feed::new(
@@ -216,6 +225,7 @@ fn report(
         resumed: if let Begin::At(checkpoint) = &begin { Some(checkpoint.counts) } else { None },
         done: ledger.done(),
         left_out: feed.input.left_out(),
+        never_sent: feed.refused(),
         bytes_read: feed.input.bytes_read().0,
         top_errors: top
             .map(|(count, class, record, text)| (count, class.to_owned(), record, text.to_owned()))

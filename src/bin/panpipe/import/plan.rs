@@ -11,7 +11,7 @@ use super::arguments::{OnError, Unknown};
 use super::checkpoint::Checkpoint;
 use super::ledger::{Counts, Position};
 use super::quantity::Verify;
-use super::rejects::{Before, Lengths, Rejects};
+use super::rejects::{Before, Rejects};
 use crate::failure::Failure;
 use crate::input::{Input, InputOptions};
 
@@ -163,10 +163,6 @@ impl<'o> Plan<'o> {
             }
             Begin::Anew if self.options.resume.restart => {
                 (Before::Whatever, Counts::default(), Position::default())
-            }
-            // A run that was killed before its first checkpoint may have left some.
-            Begin::Anew if self.options.resume.resume => {
-                (Before::Ours(Lengths::default()), Counts::default(), Position::default())
             }
             Begin::Anew | Begin::AlreadyDone(_) => (Before::Nothing, Counts::default(), Position::default()),
         };

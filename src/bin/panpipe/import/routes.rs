@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(slots(&frame("SET foo 1")).expect("a command"), [12182]);
         assert_eq!(slots(&frame("MSET {a}1 x {a}2 y")).expect("a command").len(), 1);
         assert_eq!(slots(&frame("MSET a x b y")).expect("a command").len(), 2);
-        assert_eq!(slots(&frame("PING")).expect("a command"), []);
+        assert!(slots(&frame("PING")).expect("a command").is_empty());
         let unit = [frame("MULTI"), frame("SET foo 1"), frame("EXEC")].concat();
         assert_eq!(slots(&unit).expect("a unit"), [12182]);
         assert!(slots(&frame("FROBNICATE a")).is_err());

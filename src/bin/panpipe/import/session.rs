@@ -33,8 +33,6 @@ pub(super) enum Ending {
 #[derive(Debug)]
 pub(super) struct Closed {
     pub(super) ending: Ending,
-    /// Commands that have no outcome and are in no count: a resume writes them again.
-    pub(super) left: u64,
     pub(super) loader: panpipe::bulk::Summary,
     pub(super) elapsed: Duration,
 }
@@ -80,6 +78,11 @@ impl Session<'_, '_> {
                 Fed::Stopped(stop) => return Err(stopped(&stop)),
                 Fed::Ended if self.feed.is_settled() => return Ok(Ending::Complete),
                 Fed::Ended => self.wait(Until::Drained, TICK)?,
+                // When the oldest flush is answered, the watermark moves.
+                Fed::Kept => match self.feed.oldest_flush() {
+                    Some(mark) => self.wait(Until::Mark(mark), TICK)?,
+                    None => self.wait(Until::Drained, TICK)?,
+                },
                 Fed::Full(Full::Rate { wait }) => self.wait(Until::Room, wait.min(TICK))?,
                 Fed::Full(_) => self.wait(Until::Room, TICK)?,
             }
@@ -133,16 +136,15 @@ impl Session<'_, '_> {
             ending.worsen(Failure::new(CLUSTER, format!("cannot go on: {error}")));
             self.feed.loader.summary()
         });
-        let left = self.feed.give_up(is_left).unwrap_or_else(|failure| {
+        if let Err(failure) = self.feed.give_up(is_left) {
             ending.worsen(failure);
-            0
-        });
+        }
         let is_complete = matches!(ending, Ending::Complete);
         if let Err(failure) = self.log.end(&mut self.feed.ledger, is_complete) {
             ending.worsen(failure);
         }
         self.meter.end();
-        Closed { ending, left, loader, elapsed: began.elapsed() }
+        Closed { ending, loader, elapsed: began.elapsed() }
     }
 
     fn drain(&mut self, limit: Instant) -> Result<(), Failure> {

@@ -30,6 +30,8 @@ pub(super) struct Report {
     pub(super) resumed: Option<Counts>,
     pub(super) done: Position,
     pub(super) left_out: u64,
+    /// Commands that this run refused to send.
+    pub(super) never_sent: u64,
     pub(super) bytes_read: u64,
     /// Count, class, first record, its text.
     pub(super) top_errors: Vec<(u64, String, u64, String)>,
@@ -104,6 +106,12 @@ impl Report {
         );
         if let Some(before) = self.resumed {
             line.push_str(&format!(" ({} of them in earlier runs)", count(before.records)));
+        }
+        if counts.unknown > 0 {
+            line.push_str(&format!(
+                ", of which {} may have been written all the same",
+                count(counts.unknown)
+            ));
         }
         if self.left_out > 0 {
             line.push_str(&format!(", {} left out", count(self.left_out)));
@@ -220,7 +228,9 @@ impl Report {
             "commands": {
                 "done": self.counts.commands,
                 "failed": self.counts.commands_failed,
-                "left_for_resume": self.closed.left,
+                "never_sent": self.never_sent,
+                // Behind the watermark: written or not, they are in no count, and a resume writes them.
+                "left_for_resume": (self.closed.loader.pushed + self.never_sent).saturating_sub(commands),
             },
             "position": self.done,
             "timing": {

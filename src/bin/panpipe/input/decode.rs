@@ -166,10 +166,16 @@ impl Plain {
             Coder::Gzip(gzip) => {
                 let before = (gzip.total_in(), gzip.total_out());
                 let status = gzip.decompress(input, room, FlushDecompress::None);
-                let status = status.map_err(|error| self.damaged(&error.to_string()))?;
-                let Coder::Gzip(gzip) = &self.coder else { return Ok(0) };
                 let used = (gzip.total_in() - before.0) as usize;
-                (used, (gzip.total_out() - before.1) as usize, status == Status::StreamEnd)
+                let made = (gzip.total_out() - before.1) as usize;
+                match status {
+                    Ok(status) => (used, made, status == Status::StreamEnd),
+                    Err(error) => {
+                        self.start += used;
+                        self.fault = Some(self.damaged(&error.to_string()));
+                        return Ok(made);
+                    }
+                }
             }
             Coder::Zstd(zstd) => {
                 let (mut from, mut to) = (InBuffer::around(input), OutBuffer::around(room));

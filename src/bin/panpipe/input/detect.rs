@@ -37,7 +37,7 @@ pub(crate) fn open(
         return Ok((format, "by its name"));
     }
     // Frames tell at once; lines must be compared, the same lines however they arrive.
-    if !window.bytes().starts_with(b"*") {
+    if !begins_with_frame(window.bytes()) {
         look_at(LINES_BYTES, plain, window)?;
     }
     let bytes = window.bytes();
@@ -68,7 +68,7 @@ fn look_at(bytes: usize, plain: &mut Plain, window: &mut Window) -> Result<(), I
 fn by_content(bytes: &[u8], at_end: bool) -> Option<Format> {
     let text = bytes.trim_ascii_start();
     match text.first()? {
-        b'*' if text.get(1).is_some_and(u8::is_ascii_digit) => return Some(Format::Resp),
+        b'*' if begins_with_frame(text) => return Some(Format::Resp),
         b'#' if text.starts_with(b"#TS:") => return Some(Format::Resp),
         b'[' => return Some(Format::Json),
         b'{' => return Some(if first_line_is_object(text) { Format::Jsonl } else { Format::Json }),
@@ -102,6 +102,10 @@ fn by_content(bytes: &[u8], at_end: bool) -> Option<Format> {
         .into_iter()
         .find(|(delimiter, _)| is_even(*delimiter))
         .map(|(_, format)| format)
+}
+
+fn begins_with_frame(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'*', digit, ..] if digit.is_ascii_digit())
 }
 
 fn first_line_is_object(text: &[u8]) -> bool {

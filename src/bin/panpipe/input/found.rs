@@ -89,6 +89,14 @@ impl Made {
         self.unit_offset = None;
     }
 
+    /// As `clear`, and leaves in the buffer what will be written over.
+    #[inline(always)]
+    pub(crate) fn restart(&mut self) {
+        self.spans.clear();
+        self.in_buffer = false;
+        self.unit_offset = None;
+    }
+
     #[inline(always)]
     pub(crate) fn commands<'a>(&'a self, window: &'a [u8]) -> Commands<'a> {
         let bytes = if self.in_buffer { &self.buffer } else { window };

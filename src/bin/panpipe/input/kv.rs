@@ -3,6 +3,8 @@
 //! The key ends at the first tab; the value is the rest of the line, tabs and bytes that are no text included. Without templates a record is
 //! `SET key value`; templates see the fields `key` and `value`.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use panpipe::resp::encode::put_bulk;
@@ -16,6 +18,13 @@ use crate::input::options::InputOptions;
 use crate::input::program::Program;
 
 const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n";
+
+/// Words whose length has at most three digits are written without looking twice.
+const SHORT_BYTES_MAX: usize = 999;
+/// What such a word may touch beside its bytes: a header and a line end.
+const BESIDE_WORD_BYTES: usize = 10;
+/// Keys are mostly shorter than this.
+const NEAR_BYTES: usize = 64;
 
 /// What a line consists of.
 const NAMES: [&str; 2] = ["key", "value"];
@@ -54,20 +63,61 @@ impl KeyValue {
             Line::End => return Found::End,
         };
         let line = bytes.get(..content).unwrap_or_default();
-        made.clear();
+        made.restart();
         let Some((key, value)) = split(line) else { return wrong(line, len) };
         if let Some(Templates { program, columns }) = &self.templates {
             return program.make(&Pair { key, value, columns, line }, (0, len), keys, made);
         }
+        let (frame, key) = put_set(key, value, &mut made.buffer);
         made.in_buffer = true;
-        made.buffer.extend_from_slice(SET);
-        put_bulk(&mut made.buffer, key);
-        let key_end = made.buffer.len() - 2;
-        put_bulk(&mut made.buffer, value);
-        let frame = 0..made.buffer.len();
-        made.spans.push(Span { frame, key: Some(key_end - key.len()..key_end), is_unit: false });
+        made.spans.push(Span { frame, key: Some(key), is_unit: false });
         Found::Record { before: 0, len }
     }
+}
+
+/// Writes `SET key value` over what is in the buffer, which only grows; answers where the command and its key are.
+#[inline(always)]
+fn put_set(key: &[u8], value: &[u8], buffer: &mut Vec<u8>) -> (Range<usize>, Range<usize>) {
+    if key.len() > SHORT_BYTES_MAX || value.len() > SHORT_BYTES_MAX {
+        return put_long_set(key, value, buffer);
+    }
+    let bound = SET.len() + key.len() + value.len() + 2 * BESIDE_WORD_BYTES;
+    if buffer.len() < bound {
+        buffer.resize(2 * bound, 0);
+    }
+    buffer[..SET.len()].copy_from_slice(SET);
+    let key_end = put_short_word(buffer, SET.len(), key);
+    let end = put_short_word(buffer, key_end, value);
+    (0..end, key_end - 2 - key.len()..key_end - 2)
+}
+
+/// Writes a word; answers where it ends.
+#[inline(always)]
+fn put_short_word(room: &mut [u8], at: usize, word: &[u8]) -> usize {
+    let [hundred, ten, one] =
+        [word.len() / 100, word.len() / 10 % 10, word.len() % 10].map(|digit| b'0' + digit as u8);
+    // All eight bytes are written; what is too much of them is written over.
+    let (header, header_len) = match word.len() {
+        0..10 => ([b'$', one, b'\r', b'\n', 0, 0, 0, 0], 4),
+        10..100 => ([b'$', ten, one, b'\r', b'\n', 0, 0, 0], 5),
+        _ => ([b'$', hundred, ten, one, b'\r', b'\n', 0, 0], 6),
+    };
+    room[at..at + 8].copy_from_slice(&header);
+    let start = at + header_len;
+    let end = start + word.len();
+    room[start..end].copy_from_slice(word);
+    room[end..end + 2].copy_from_slice(b"\r\n");
+    end + 2
+}
+
+#[inline(never)]
+fn put_long_set(key: &[u8], value: &[u8], buffer: &mut Vec<u8>) -> (Range<usize>, Range<usize>) {
+    buffer.clear();
+    buffer.extend_from_slice(SET);
+    put_bulk(buffer, key);
+    let key_end = buffer.len() - 2;
+    put_bulk(buffer, value);
+    (0..buffer.len(), key_end - key.len()..key_end)
 }
 
 /// A line's two fields.
@@ -103,8 +153,26 @@ impl Row for Pair<'_> {
 /// Key and value; nothing where the line has no tab or no key.
 #[inline(always)]
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let tab = memchr(b'\t', line).filter(|&tab| tab > 0)?;
+    let tab = find_tab(line).filter(|&tab| tab > 0)?;
     Some((line.get(..tab)?, line.get(tab + 1..)?))
+}
+
+/// The first tab. Near the front, where it mostly is, eight bytes at a time are faster than a call.
+#[inline(always)]
+fn find_tab(line: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    let near = line.get(..NEAR_BYTES).unwrap_or(line);
+    for (at, word) in near.as_chunks::<8>().0.iter().enumerate() {
+        // A tab becomes zero, and the lowest high bit that the subtraction leaves marks the first zero.
+        let zeroed = u64::from_le_bytes(*word) ^ ONES.wrapping_mul(u64::from(b'\t'));
+        let marks = zeroed.wrapping_sub(ONES) & !zeroed & HIGHS;
+        if marks != 0 {
+            return Some(at * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    let looked = near.len() / 8 * 8;
+    memchr(b'\t', line.get(looked..)?).map(|tab| looked + tab)
 }
 
 #[inline(never)]

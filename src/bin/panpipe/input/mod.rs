@@ -122,6 +122,7 @@ pub(crate) struct Input {
     shown_bytes: usize,
     /// Bytes are read past until this offset.
     discard_until: u64,
+    is_discarding: bool,
     record_bytes_max: usize,
     /// The format, and how it was found.
     pub(crate) format: Format,
@@ -154,6 +155,7 @@ impl Input {
             selection: Selection::new(options),
             shown_bytes: 0,
             discard_until: 0,
+            is_discarding: false,
             record_bytes_max: options.record_bytes_max,
             format,
             format_found,
@@ -162,10 +164,10 @@ impl Input {
 
     /// The next step. What it lends is good until the next call.
     pub(crate) fn next(&mut self) -> Result<Step<'_>, InputError> {
-        let found = loop {
+        let (before, len) = loop {
             self.window.consume(self.shown_bytes);
             self.shown_bytes = 0;
-            if self.window.offset() < self.discard_until {
+            if self.is_discarding {
                 match self.discard()? {
                     Took::Bytes(_) => return Ok(Step::Pending),
                     Took::Waiting => return Ok(Step::Waiting),
@@ -180,16 +182,25 @@ impl Input {
             let bytes = self.window.bytes();
             let found = self.parser.find(bytes, self.window.at_end, &mut self.keys, &mut self.made);
             match found {
+                // Also where the whole of it happens to be in the window: what is too large does not depend on how the bytes arrive.
+                Found::Record { before, len } | Found::Bad { before, len, .. }
+                    if before + len > self.record_bytes_max =>
+                {
+                    let reason = self.give_up()?;
+                    if self.selection.takes_bad(self.position.records) {
+                        return Ok(Step::Bad(self.bad(0, self.shown_bytes, reason)));
+                    }
+                }
                 Found::Record { before, len } => {
                     self.count(before + len);
                     if self.selection.takes(self.position.records, &mut self.made, self.window.bytes()) {
-                        break (before, len, None);
+                        break (before, len);
                     }
                 }
                 Found::Bad { before, len, reason } => {
                     self.count(before + len);
                     if self.selection.takes_bad(self.position.records) {
-                        break (before, len, Some(reason));
+                        return Ok(Step::Bad(self.bad(before, len, reason)));
                     }
                 }
                 Found::Nothing { len } => {
@@ -201,7 +212,7 @@ impl Input {
                 Found::More if self.window.bytes().len() >= self.record_bytes_max => {
                     let reason = self.give_up()?;
                     if self.selection.takes_bad(self.position.records) {
-                        break (0, self.shown_bytes, Some(reason));
+                        return Ok(Step::Bad(self.bad(0, self.shown_bytes, reason)));
                     }
                 }
                 Found::More => match self.fill()? {
@@ -213,7 +224,7 @@ impl Input {
                 Found::End => return Ok(Step::End),
             }
         };
-        Ok(self.step(found))
+        Ok(Step::Record(self.record(before, len)))
     }
 
     /// A record ends so many bytes behind the window's start.
@@ -225,19 +236,28 @@ impl Input {
     }
 
     #[inline(always)]
-    fn step(&self, (before, len, reason): (usize, usize, Option<String>)) -> Step<'_> {
+    fn record(&self, before: usize, len: usize) -> Record<'_> {
         let window = self.window.bytes();
-        let own = window.get(before..before + len).unwrap_or_default();
-        let (offset, source) = match self.made.unit_offset {
+        let (offset, source) = self.own(before, len);
+        let commands = self.made.commands(window);
+        Record { number: self.position.records, offset, end: self.position.offset, source, commands }
+    }
+
+    #[inline(never)]
+    fn bad(&self, before: usize, len: usize, reason: String) -> BadRecord<'_> {
+        let (offset, source) = self.own(before, len);
+        BadRecord { number: self.position.records, offset, end: self.position.offset, source, reason }
+    }
+
+    /// Where a record begins, and its bytes.
+    #[inline(always)]
+    fn own(&self, before: usize, len: usize) -> (u64, &[u8]) {
+        match self.made.unit_offset {
             Some(offset) => (offset, self.made.buffer.as_slice()),
-            None => (self.window.offset() + before as u64, own),
-        };
-        let (number, end) = (self.position.records, self.position.offset);
-        match reason {
             None => {
-                Step::Record(Record { number, offset, end, source, commands: self.made.commands(window) })
+                let own = self.window.bytes().get(before..before + len);
+                (self.window.offset() + before as u64, own.unwrap_or_default())
             }
-            Some(reason) => Step::Bad(BadRecord { number, offset, end, source, reason }),
         }
     }
 
@@ -249,7 +269,8 @@ impl Input {
             return Err(self.fatal(0, &reason));
         }
         self.made.clear();
-        self.count(self.window.bytes().len());
+        // The rest of the line is left out by the parser.
+        self.count(limit);
         Ok(reason)
     }
 
@@ -266,6 +287,7 @@ impl Input {
         let too_many = self.discard_until - self.window.offset();
         self.window.consume(usize::try_from(here.min(too_many)).unwrap_or(usize::MAX));
         if here >= too_many {
+            self.is_discarding = false;
             return Ok(Took::End);
         }
         let took = self.fill()?;
@@ -295,6 +317,7 @@ impl Input {
                 self.window.restart(position.offset);
             } else {
                 self.discard_until = position.offset;
+                self.is_discarding = true;
             }
             self.parser.resume();
         }

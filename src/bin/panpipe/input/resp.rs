@@ -61,6 +61,22 @@ impl Resp {
 
     #[inline(always)]
     pub(crate) fn find(&mut self, bytes: &[u8], at_end: bool, keys: &mut KeyRules, made: &mut Made) -> Found {
+        if self.at == 0
+            && let Some(Frame { len, words, name, first }) = short_frame(bytes)
+            && let KeyRule::First = keys.rule(bytes.get(name).unwrap_or_default())
+            && !self.statement.is_within()
+        {
+            made.clear();
+            let key = (words > 1).then_some(first);
+            made.spans.push(Span { frame: 0..len, key, is_unit: false });
+            return Found::Record { before: 0, len };
+        }
+        self.find_any(bytes, at_end, keys, made)
+    }
+
+    /// Whatever is at the front, a piece at a time.
+    #[inline(never)]
+    fn find_any(&mut self, bytes: &[u8], at_end: bool, keys: &mut KeyRules, made: &mut Made) -> Found {
         if bytes.first() != Some(&b'*') {
             return self.find_other(bytes, at_end, keys, made);
         }
@@ -83,6 +99,7 @@ impl Resp {
         if let KeyRule::First = rule
             && !self.statement.is_within()
         {
+            // As in `find`; `statement` would look for the key once more.
             made.clear();
             let key = (words > 1).then(|| self.first.clone());
             made.spans.push(Span { frame: 0..len, key, is_unit: false });
@@ -205,6 +222,53 @@ impl Resp {
                 self.statement.take_written(end, keys, made)
             }
         }
+    }
+}
+
+/// A whole frame.
+struct Frame {
+    len: usize,
+    words: usize,
+    name: Range<usize>,
+    first: Range<usize>,
+}
+
+/// Reads a frame of a few words with short lengths, as nearly all are. Nothing is a reason to look more closely, not a fault.
+#[inline(always)]
+fn short_frame(bytes: &[u8]) -> Option<Frame> {
+    let (words, mut at) = short_number(bytes, 0, b'*')?;
+    let (mut name, mut first) = (0..0, 0..0);
+    for word in 0..words {
+        let (len, start) = short_number(bytes, at, b'$')?;
+        let end = start + len;
+        if bytes.get(end..end + 2)? != b"\r\n" {
+            return None;
+        }
+        match word {
+            0 => name = start..end,
+            1 => first = start..end,
+            _ => {}
+        }
+        at = end + 2;
+    }
+    (words > 0).then_some(Frame { len: at, words, name, first })
+}
+
+/// A sign, one to three digits and a line end: the number, and where it ends. Six bytes are looked at, which the shortest word behind it has.
+#[inline(always)]
+fn short_number(bytes: &[u8], at: usize, sign: u8) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    match *bytes.get(at..at + 6)?.first_chunk::<6>()? {
+        [head, one, b'\r', b'\n', ..] if head == sign && digit(one) < 10 => Some((digit(one), at + 4)),
+        [head, ten, one, b'\r', b'\n', _] if head == sign && digit(ten) < 10 && digit(one) < 10 => {
+            Some((digit(ten) * 10 + digit(one), at + 5))
+        }
+        [head, hundred, ten, one, b'\r', b'\n']
+            if head == sign && digit(hundred) < 10 && digit(ten) < 10 && digit(one) < 10 =>
+        {
+            Some((digit(hundred) * 100 + digit(ten) * 10 + digit(one), at + 6))
+        }
+        _ => None,
     }
 }
 

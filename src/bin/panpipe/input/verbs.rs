@@ -83,8 +83,9 @@ fn split(words: &[String]) -> Result<Vec<Verb<'_>>, InputError> {
             continue;
         }
         let Some(verb) = verbs.last_mut() else {
-            let what = format!("{word} stands behind the file and before a command such as hset");
-            return Err(InputError::usage(what).hint("Options of the import itself stand before the command"));
+            return Err(InputError::usage(format!("{word} is no option of the import")).hint(
+                "An option of a command such as hset stands behind that command; --help has the others",
+            ));
         };
         let (option, value) = match word.split_once('=') {
             Some((option, value)) => (option, Some(value)),
