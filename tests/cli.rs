@@ -358,6 +358,31 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
+fn generate_writes_records_to_files_and_pipes() {
+    let kv = as_typed(&["generate", "--records", "3", "--value-bytes", "4", "--format", "kv"]).output();
+    let kv = kv.expect("the binary runs");
+    let keys: Vec<String> =
+        stdout(&kv).lines().filter_map(|line| Some(line.split_once('\t')?.0.to_owned())).collect();
+    assert_eq!(keys, ["key:000000000001", "key:000000000002", "key:000000000003"]);
+    let path = std::env::temp_dir().join(format!("panpipe-generate-{}.resp", std::process::id()));
+    let file = path.to_str().expect("a path of ASCII");
+    let said = stdout(&panpipe(&["generate", file, "--records", "1e3"]));
+    let bytes = std::fs::metadata(&path).expect("the file is there").len();
+    std::fs::remove_file(&path).expect("the file is there");
+    assert_eq!(bytes, 107_000, "{said}");
+    assert!(said.contains("1,000 records, 107,000 bytes"), "{said}");
+    for (args, why) in [
+        (&["generate", "x.resp.gz"][..], "nothing is compressed here"),
+        (&["generate", "--key-bytes", "3"], "do not fit"),
+        (&["generate", "--format", "json"], "cannot write json"),
+        (&["generate", "--records", "many"], "1e6"),
+    ] {
+        let said = refused(2, args);
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
 fn failures_are_json_too_where_json_is_asked_for() {
     let output = panpipe(&["demo", "--json", "--input", "/nonexistent"]);
     assert_eq!(output.status.code(), Some(5));

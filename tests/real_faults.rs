@@ -17,6 +17,8 @@ mod check;
 mod doubt;
 #[path = "real_faults/herd.rs"]
 mod herd;
+#[path = "real_faults/late.rs"]
+mod late;
 #[path = "real_faults/latency.rs"]
 mod latency;
 #[path = "real_faults/load.rs"]
@@ -56,9 +58,11 @@ const CASES: &[Case] = &[
     shared("RC2 kill -9", outage::killed),
     shared("RC3 stopped for a while", outage::stopped_for_a_while),
     shared("RC3 stopped until replaced", outage::stopped_until_replaced),
-    shared("RC3 late writes", outage::zombies),
+    shared("RC3 late writes", late::stopped),
+    shared("RC3 late writes, fenced", late::stopped_fenced),
     shared("RC4 paused and asleep", outage::paused),
     shared("RC5 cut off", network::partitioned),
+    shared("RC5 cut off, fenced", network::partitioned_fenced),
     shared("RC7 CLUSTER FAILOVER", outage::failed_over),
     shared("RC7 rolling restarts", outage::rolled),
     shared("RC12 a herd of clients", herd::herd),

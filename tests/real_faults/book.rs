@@ -3,6 +3,7 @@
 //! It knows the shape of the commands and of their replies. It refuses to know the client, the servers and the faults. Invariant: a command
 //! has one number, numbers rise in submission order, and a command gets one result.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use panpipe::command::{Cmd, cmd};
@@ -68,12 +69,12 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
-    fn new(name: &str) -> Tag {
-        Tag { name: name.to_owned(), slot: slot_of(name.as_bytes()), ..Tag::of(name, 0) }
+    fn new(name: &str, book: u32) -> Tag {
+        Tag { name: name.to_owned(), slot: slot_of(name.as_bytes()), ..Tag::of(name, book, 0) }
     }
 
-    fn of(name: &str, generation: u32) -> Tag {
-        let key = |what: &str| format!("{{{name}}}:{what}:{generation}");
+    fn of(name: &str, book: u32, generation: u32) -> Tag {
+        let key = |what: &str| format!("{{{name}}}:{what}:{book}.{generation}");
         Tag {
             name: String::new(),
             slot: 0,
@@ -83,8 +84,8 @@ impl Tag {
         }
     }
 
-    fn renew(&mut self, generation: u32) {
-        let Tag { list, count, twins, .. } = Tag::of(&self.name, generation);
+    fn renew(&mut self, book: u32, generation: u32) {
+        let Tag { list, count, twins, .. } = Tag::of(&self.name, book, generation);
         (self.list, self.count, self.twins) = (list, count, twins);
     }
 
@@ -104,6 +105,8 @@ pub(crate) struct Book {
     pub(crate) tally: Tally,
     pub(crate) expected: Expected,
     pub(crate) began: Instant,
+    /// Keys are a book's own: a failover may lose their removal, and the next case meets them again.
+    own: u32,
     generation: u32,
     next_tag: usize,
     random: Random,
@@ -113,13 +116,16 @@ pub(crate) struct Book {
 
 impl Book {
     pub(crate) fn new(tags: impl IntoIterator<Item = String>) -> Book {
+        static BOOKS: AtomicU32 = AtomicU32::new(0);
+        let own = BOOKS.fetch_add(1, Ordering::Relaxed);
         Book {
-            tags: tags.into_iter().map(|name| Tag::new(&name)).collect(),
+            tags: tags.into_iter().map(|name| Tag::new(&name, own)).collect(),
             ops: Vec::new(),
             base: 1,
             tally: Tally::default(),
             expected: none,
             began: Instant::now(),
+            own,
             generation: 0,
             next_tag: 0,
             random: Random::from_environment(),
@@ -224,7 +230,7 @@ impl Book {
         self.ops.clear();
         self.generation += 1;
         for tag in &mut self.tags {
-            tag.renew(self.generation);
+            tag.renew(self.own, self.generation);
         }
     }
 }

@@ -177,7 +177,10 @@ fn check_list(book: &mut Book, name: &str, own: &[(u64, Op)], list: &[u64]) -> V
                 book.tally.check(number > highest, || format!("{name}: {number} stands behind {highest}"));
                 highest = highest.max(number);
             }
-            State::Unknown => book.tally.zombies += u64::from(number < highest),
+            State::Unknown if number < highest => {
+                book.tally.ran_late(|| format!("{name}: {number} is in doubt, and stands behind {highest}"));
+            }
+            State::Unknown => {}
             State::NotExecuted | State::Pending => {
                 book.tally.violation(format!("{name} holds {number}, which did not run: {op:?}"));
             }
@@ -231,7 +234,9 @@ fn check_reads(book: &mut Book, name: &str, own: &[(u64, Op)], is_lossy: bool) {
                     format!("{name}: {number} read {seen}, which did not run: {:?}", writes.get(&seen))
                 });
                 if seen < floor && writes.get(&seen) == Some(&State::Unknown) {
-                    book.tally.zombies += 1;
+                    book.tally.ran_late(|| {
+                        format!("{name}: {number} read {seen}, which is in doubt; {floor} had run before it")
+                    });
                     continue;
                 }
                 book.tally.check((floor..*number).contains(&seen), || {
@@ -251,6 +256,9 @@ fn check_twins(book: &mut Book, name: &str, own: &[(u64, Op)], held: &Held, is_l
     let writes = own.iter().filter(|(_, op)| op.kind == Kind::Write);
     let last = writes.clone().filter(|(_, op)| op.ran()).map(|(number, _)| *number).next_back().unwrap_or(0);
     let state = writes.clone().find(|(number, _)| *number == value).map(|(_, op)| op.state);
+    if state == Some(State::Unknown) && value < last && !is_lossy {
+        book.tally.ran_late(|| format!("{name}: the twins hold {value}, which is in doubt; {last} had run"));
+    }
     let allowed = match state {
         Some(State::Executed | State::ReplyLost) => value == last || is_lossy,
         // It may have run late.

@@ -46,8 +46,18 @@ pub(crate) fn check_the_checks() {
         ((vec![write(ran), write(not)], vec![], 2, 0), 1),
         (count(vec![op(Kind::Increment, ran, 1, 0)]), 1),
     ];
-    for ((ops, list, twins, lost_at_us), expected) in cases {
+    // FencedReconnect: nothing runs late.
+    let fenced: Vec<(Given, u64)> = vec![
+        (list(five(), &[1, 2, 3, 4, 5]), 0),
+        (list(vec![push(unknown, 0, 5), push(ran, 1, 10)], &[2, 1]), 1),
+        ((vec![write(unknown), write(ran), read(2)], vec![], 2, 0), 0),
+        ((vec![write(unknown), write(ran), read(1)], vec![], 2, 0), 1),
+        ((vec![write(unknown), write(ran)], vec![], 1, 0), 1),
+    ];
+    let all = cases.into_iter().map(|case| (false, case)).chain(fenced.into_iter().map(|case| (true, case)));
+    for (fenced, ((ops, list, twins, lost_at_us), expected)) in all {
         let mut book = Book::new(["t".to_owned()]);
+        book.tally.fenced = fenced;
         let told = format!("{ops:?} {list:?} {twins} {lost_at_us}");
         book.ops = ops;
         let at = book.began + Duration::from_micros(lost_at_us.into());

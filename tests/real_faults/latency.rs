@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use super::book::{Book, Op, State};
 use super::check::Loss;
+use super::tally::{Tally, median_and_worst};
 
 #[derive(Debug, Default)]
 pub(crate) struct Latencies {
-    /// From the fault to the promotion.
-    promotions_us: Vec<u32>,
+    /// From the fault to the promotion, in seconds.
+    promotions: Vec<f64>,
     /// From the fault to the first command of the shard that was submitted later and ran.
-    outages_us: Vec<u32>,
+    outages: Vec<f64>,
+    /// From the promotion to that command.
+    own: Vec<f64>,
     /// Commands of other shards, submitted before the fault and while it lasts.
     before_us: Vec<u32>,
     during_us: Vec<u32>,
@@ -24,8 +27,10 @@ impl Latencies {
         let is_hit = |op: &&Op| loss.hits(book.tags[usize::from(op.tag)].slot);
         let recovered = ran().filter(is_hit).filter(|op| op.submitted_us > at).map(|op| op.done_us).min();
         let Some(recovered) = recovered else { return };
-        self.outages_us.push(recovered - at);
-        self.promotions_us.push(promoted.as_micros() as u32);
+        let outage = f64::from(recovered - at) / 1e6;
+        self.outages.push(outage);
+        self.promotions.push(promoted.as_secs_f64());
+        self.own.push((outage - promoted.as_secs_f64()).max(0.0));
         if others {
             for op in ran().filter(|op| !is_hit(op) && op.submitted_us < recovered) {
                 let list = if op.submitted_us < at { &mut self.before_us } else { &mut self.during_us };
@@ -34,27 +39,20 @@ impl Latencies {
         }
     }
 
-    pub(crate) fn text(mut self, node_timeout_ms: u32) -> String {
-        let seconds = |us: u32| f64::from(us) / 1e6;
-        let ms = |us: u32| f64::from(us) / 1e3;
-        let outage = [50, 100].map(|percent| seconds(quantile(&mut self.outages_us, percent)));
-        let promotion = [50, 100].map(|percent| seconds(quantile(&mut self.promotions_us, percent)));
-        let (before, during) = (quantile(&mut self.before_us, 99), quantile(&mut self.during_us, 99));
-        format!(
-            "node timeout {:.1} s: replica promoted after {:.1} s (at most {:.1}), shard served again after {:.1} s (at most {:.1}); \
-             p99 of the other shards {:.1} ms before, {:.1} ms during",
-            f64::from(node_timeout_ms) / 1e3,
-            promotion[0],
-            promotion[1],
-            outage[0],
-            outage[1],
-            ms(before),
-            ms(during),
-        )
+    /// To the case's tally.
+    pub(crate) fn tell(mut self, tally: &mut Tally) {
+        let outage = median_and_worst(&mut self.outages);
+        let promotion = median_and_worst(&mut self.promotions);
+        let own = median_and_worst(&mut self.own);
+        tally.recovery =
+            format!("{outage} (the replica is a primary after {promotion}; between the two {own})");
+        let [before, during] = [&mut self.before_us, &mut self.during_us].map(|list| p99_ms(list));
+        tally.note(format!("p99 of the other shards {before:.1} ms before, {during:.1} ms during"));
     }
 }
 
-fn quantile(values: &mut [u32], percent: usize) -> u32 {
+fn p99_ms(values: &mut [u32]) -> f64 {
     values.sort_unstable();
-    values.get((values.len() * percent / 100).min(values.len().saturating_sub(1))).copied().unwrap_or(0)
+    let at = (values.len() * 99 / 100).min(values.len().saturating_sub(1));
+    values.get(at).map_or(0.0, |us| f64::from(*us) / 1e3)
 }

@@ -14,7 +14,7 @@ use panpipe::slot::slot_of;
 use super::book::Book;
 use super::load::Load;
 use super::tally::{Row, Tally, markdown};
-use crate::servers::{Cluster, ClusterOptions, Version};
+use crate::servers::{Cluster, ClusterOptions, Version, allow_one_more};
 use crate::transport;
 
 /// Servers that are tested: 6.2 lacks what some cases ask for.
@@ -24,6 +24,8 @@ const VERSIONS: [Version; 3] = [Version::Redis70, Version::Redis82, Version::Val
 const TAGS: usize = 24;
 
 const NODE_TIMEOUT_MS: u32 = 5_000;
+/// A node timeout with which nobody is taken for dead.
+pub(crate) const NO_FAILOVER_MS: u32 = 60_000;
 
 /// One case: its name, and what it does.
 pub(crate) struct Case {
@@ -80,14 +82,16 @@ pub(crate) fn run(plan: &Plan, cases: &[Case]) -> bool {
         }
         return true;
     }
+    if plan.long.is_some() {
+        // A lane that waits for the end of another has given up before that comes.
+        allow_one_more();
+    }
     let lanes: Vec<Vec<Row>> = thread::scope(|scope| {
         let lane = |version: Version| scope.spawn(move || run_on(plan, cases, version));
         let lanes = VERSIONS.map(lane);
         lanes.into_iter().map(|lane| lane.join().expect("cases catch their panics")).collect()
     });
-    let mut rows: Vec<Row> = lanes.into_iter().flatten().collect();
-    let place = |row: &Row| cases.iter().position(|case| row.case == case.name);
-    rows.sort_by_key(place);
+    let rows: Vec<Row> = lanes.into_iter().flatten().collect();
     let form = plan.long.map_or("the short form".to_owned(), |share| format!("{share} of the long form"));
     println!("\n{form}, clients over {}\n\n{}", transport::chosen(), markdown(&rows));
     rows.iter().all(Row::is_good)
@@ -97,14 +101,18 @@ fn run_on(plan: &Plan, cases: &[Case], version: Version) -> Vec<Row> {
     let mut bench = Bench { version, long: plan.long, cluster: None };
     let mut rows = Vec::new();
     for case in cases.iter().filter(|case| plan.wants(case, version)) {
-        if case.alone {
-            bench.cluster = None;
-        } else {
-            bench.cluster(NODE_TIMEOUT_MS);
-        }
-        let began = Instant::now();
         let mut tally = Tally::default();
-        let ended = catch_unwind(AssertUnwindSafe(|| (case.run)(&mut bench, &mut tally)));
+        let mut began = Instant::now();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            if case.alone {
+                bench.cluster = None;
+            } else {
+                bench.cluster(NODE_TIMEOUT_MS);
+            }
+            began = Instant::now();
+            (case.run)(&mut bench, &mut tally);
+            bench.clean(&mut tally);
+        }));
         let panicked = ended.err().map(|panic| text_of(panic.as_ref()));
         if panicked.is_some() || tally.violations > 0 {
             bench.cluster = None;
@@ -117,8 +125,8 @@ fn run_on(plan: &Plan, cases: &[Case], version: Version) -> Vec<Row> {
             println!("    {told}");
         }
         if plan.long.is_some() {
-            // Hours may pass until the table is whole.
-            println!("{}", row.line());
+            // An hour may pass until the table is whole.
+            println!("{}\n    {}", row.line(), row.remarks());
         }
         rows.push(row);
     }
@@ -147,6 +155,14 @@ impl Bench {
         self.long.map_or(short, |share| (share * long as f64).ceil() as usize).max(1)
     }
 
+    /// The next case begins with nothing.
+    fn clean(&self, tally: &mut Tally) {
+        let left = self.cluster.as_ref().map_or(0, remove_keys);
+        if left > 0 {
+            tally.note(format!("{left} keys were left"));
+        }
+    }
+
     /// The cluster that cases share: three primaries and a replica of each, healthy.
     pub(crate) fn cluster(&mut self, node_timeout_ms: u32) -> &Cluster {
         let version = self.version;
@@ -158,6 +174,16 @@ impl Bench {
         cluster.wait_healthy();
         cluster
     }
+}
+
+/// Removes all keys; how many there were.
+pub(crate) fn remove_keys(cluster: &Cluster) -> i64 {
+    let mut removed = 0;
+    for primary in cluster.primaries() {
+        removed += cluster.call(primary, &["DBSIZE"]).expect(&"DBSIZE").integer().unwrap_or(0);
+        cluster.call(primary, &["FLUSHALL"]).expect(&"FLUSHALL");
+    }
+    removed
 }
 
 pub(crate) fn set_everywhere(cluster: &Cluster, name: &str, value: &str) {
@@ -196,11 +222,7 @@ pub(crate) fn close(load: Load, tally: &mut Tally) {
     let total = load.client.stats().total;
     let (moved, asks, retries) = (total.moved, total.asks, total.retries);
     let (connects, disconnects) = (total.connects, total.disconnects);
-    let cycles = tally.cycles;
-    let notes = std::mem::take(&mut tally.notes);
-    *tally = load.book.tally;
-    tally.cycles = cycles;
-    tally.notes.extend(notes);
+    tally.add(load.book.tally);
     tally.note(format!(
         "{moved} MOVED, {asks} ASK, {retries} retries, {connects} connects, {disconnects} disconnects"
     ));

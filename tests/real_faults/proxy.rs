@@ -2,8 +2,9 @@
 //!
 //! It stands where network namespaces and packet filters would: the client maps each announced address to a proxy's. What differs: the proxy's
 //! own kernel acknowledges bytes and accepts connections, so that a cut wire never shows in `TCP_USER_TIMEOUT` or a refused SYN, only in
-//! silence; and bytes of a held wire are delivered when it is let go, also those of a connection that the client has given up since (as a
-//! kernel sends again what was not acknowledged, after its program has closed the socket).
+//! silence; bytes of a held wire are delivered when it is let go, also those of a connection that the client has given up since (as a
+//! kernel sends again what was not acknowledged, after its program has closed the socket); and a server is not told that a client has gone
+//! (no reset comes through), so that it works off all that it had been sent.
 //!
 //! Two threads per connection, one per direction, which look at the mode before every read.
 
@@ -80,6 +81,11 @@ impl Proxies {
             proxies: nodes.iter().map(|node| start(node.server.address())).collect(),
             ports: nodes.iter().map(|node| node.server.port()).collect(),
         }
+    }
+
+    /// The server's port of a node, and the proxy's.
+    pub(crate) fn ports_of(&self, node: usize) -> [u16; 2] {
+        [self.ports[node], self.proxies[node].port]
     }
 
     /// The client reaches every node, seeds too, through its proxy.
@@ -205,10 +211,28 @@ fn carry(shared: &Shared, up: bool, mut from: &TcpStream, mut to: &TcpStream) ->
                     Err(error) => return Err(error),
                 };
                 let bytes = if up { bytes.to_vec() } else { frames.pass(shared, bytes) };
-                write(mode, &bytes, &mut to)?;
+                let written = write(mode, &bytes, &mut to);
+                if written.is_err() && !up {
+                    return drain(shared, from);
+                }
+                written?;
             }
         }
     }
+}
+
+/// Takes the replies that nobody waits for any more, until the server has no more of them.
+fn drain(shared: &Shared, mut server: &TcpStream) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    while !shared.ends() && shared.mode() != Mode::Reset {
+        match server.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if is_no_news(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn is_no_news(error: &io::Error) -> bool {

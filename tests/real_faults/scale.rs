@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panpipe::command::cmd;
 use panpipe::{Config, Endpoint};
@@ -11,14 +11,14 @@ use super::book::{Op, overtaken_of_several_keys};
 use super::check::{owner_of, owners};
 use super::load::Load;
 use super::plan::{Bench, close, config, load};
-use super::tally::Tally;
+use super::tally::{Tally, median_and_worst};
 use crate::servers::{Cluster, ClusterOptions, PATIENCE, wait_until};
 
 const NAME: &str = "scaled";
 
 /// **RC8**: three primaries become six and three again, the new ones are shut down and forgotten. No command is lost, no connection is left.
 pub(crate) fn scaled(bench: &mut Bench, tally: &mut Tally) {
-    let cycles = bench.cycles(1, 10);
+    let cycles = bench.cycles(1, 5);
     let mut cluster = Cluster::start_with(bench.version, 3, 0, patient());
     let mut load = load(Config { client_name: Some(NAME.to_owned()), ..config(&cluster) });
     load.book.expected = overtaken_of_several_keys;
@@ -59,11 +59,16 @@ fn patient() -> ClusterOptions {
     ClusterOptions { node_timeout_ms: 30_000, require_full_coverage: false, ..ClusterOptions::default() }
 }
 
-/// Until a new node knows an owner for every slot: it serves nothing, and takes no keys, while it knows none for a slot.
+/// Until a new node knows an owner for every slot, and takes the cluster for up: it serves nothing, and takes no keys, before.
 fn wait_ready(cluster: &Cluster, node: usize) {
     wait_until("a new node to find its place", PATIENCE, || {
         let covered = cluster.view(node).covered();
-        if covered == 16_384 { Ok(()) } else { Err(format!("it knows owners for {covered} slots")) }
+        let info = cluster.call(node, &["CLUSTER", "INFO"]);
+        let is_up = info.text().is_some_and(|info| info.contains("cluster_state:ok"));
+        if covered == 16_384 && is_up {
+            return Ok(());
+        }
+        Err(format!("it knows owners for {covered} slots, and is up: {is_up}"))
     });
 }
 
@@ -91,7 +96,7 @@ fn connections(cluster: &Cluster, node: usize) -> usize {
 /// **RC11**: all nodes are restarted at other ports. No address that the client ever saw is right any more; what leads it back is the name that
 /// it was given as a seed.
 pub(crate) fn moved_house(bench: &mut Bench, tally: &mut Tally) {
-    let cycles = bench.cycles(1, 10);
+    let cycles = bench.cycles(1, 5);
     let mut cluster = Cluster::start_with(bench.version, 3, 3, patient());
     let found: Arc<Mutex<Vec<SocketAddr>>> = Arc::new(Mutex::new(addresses(&cluster)));
     let resolved = Arc::clone(&found);
@@ -102,6 +107,7 @@ pub(crate) fn moved_house(bench: &mut Bench, tally: &mut Tally) {
         Ok(resolved.lock().expect("no panic while resolving").clone())
     }));
     let mut load = load(config);
+    let mut seconds = Vec::new();
     for _ in 0..cycles {
         load.rounds(5);
         load.verify(&cluster, &[]);
@@ -112,7 +118,9 @@ pub(crate) fn moved_house(bench: &mut Bench, tally: &mut Tally) {
             *found.lock().expect("no panic while resolving") = addresses(&cluster);
         });
         let set = || cmd("SET").key("t0").arg("here again");
+        let up = Instant::now();
         let back = load.eventually::<()>(set, PATIENCE);
+        seconds.push(up.elapsed().as_secs_f64());
         tally.check(back.is_ok(), || format!("{back:?}"));
         load.settle();
         // The servers kept nothing: what ran before has nothing to be compared with.
@@ -122,6 +130,7 @@ pub(crate) fn moved_house(bench: &mut Bench, tally: &mut Tally) {
         load.verify(&cluster, &[]);
         tally.cycles += 1;
     }
+    tally.recovery = format!("{} behind the nodes", median_and_worst(&mut seconds));
     close(load, tally);
 }
 

@@ -1,4 +1,4 @@
-//! What a case counted, and the table that all of them make.
+//! What a case counted, and the tables that all of them make: one for each server.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +21,17 @@ pub(crate) struct Tally {
     pub(crate) lost_by_server: u64,
     /// Writes with outcome `Unknown` that ran after later ones: allowed, unless FencedReconnect is on.
     pub(crate) zombies: u64,
+    /// FencedReconnect is on.
+    pub(crate) fenced: bool,
     pub(crate) violations: u64,
     /// The first of them.
     pub(crate) told: Vec<String>,
     /// Errors by kind.
     pub(crate) errors: BTreeMap<String, u64>,
+    /// How long it took until all was served again.
+    pub(crate) recovery: String,
+    /// The most of something that was seen.
+    peaks: BTreeMap<String, f64>,
     /// What else there is to say.
     pub(crate) notes: Vec<String>,
 }
@@ -47,6 +53,40 @@ impl Tally {
 
     pub(crate) fn note(&mut self, what: impl Into<String>) {
         self.notes.push(what.into());
+    }
+
+    /// A write in doubt ran behind a later command.
+    pub(crate) fn ran_late(&mut self, what: impl FnOnce() -> String) {
+        self.zombies += 1;
+        self.check(!self.fenced, || format!("{}, in spite of FencedReconnect", what()));
+    }
+
+    /// Of all values of this name, the highest is told.
+    pub(crate) fn peak(&mut self, name: impl Into<String>, value: f64) {
+        let peak = self.peaks.entry(name.into()).or_default();
+        *peak = peak.max(value);
+    }
+
+    /// What was counted elsewhere for the same case.
+    pub(crate) fn add(&mut self, other: Tally) {
+        self.cycles += other.cycles;
+        self.commands += other.commands;
+        self.executed += other.executed;
+        self.not_executed += other.not_executed;
+        self.unknown += other.unknown;
+        self.reply_lost += other.reply_lost;
+        self.overtaken += other.overtaken;
+        self.lost_by_server += other.lost_by_server;
+        self.zombies += other.zombies;
+        self.violations += other.violations;
+        self.told.extend(other.told);
+        self.notes.extend(other.notes);
+        for (name, count) in other.errors {
+            *self.errors.entry(name).or_default() += count;
+        }
+        for (name, value) in other.peaks {
+            self.peak(name, value);
+        }
     }
 
     pub(crate) fn count_error(&mut self, error: &Error) {
@@ -97,21 +137,23 @@ impl Row {
             tally.cycles,
             tally.commands,
             tally.executed,
+            // Those that were overtaken have a column of their own.
+            tally.not_executed.saturating_sub(tally.overtaken),
             tally.unknown,
-            tally.not_executed,
-            tally.reply_lost,
             tally.overtaken,
+            tally.reply_lost,
             tally.lost_by_server,
             tally.zombies,
             tally.violations,
-            self.seconds,
         ];
         let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
-        format!("| {} | {} | {} | {} |", self.case, self.server, numbers.join(" | "), self.remarks())
+        format!("| {} | {} | {} | {} |", self.case, numbers.join(" | "), tally.recovery, self.seconds)
     }
 
-    fn remarks(&self) -> String {
+    /// What the table has no room for.
+    pub(crate) fn remarks(&self) -> String {
         let mut remarks = self.tally.notes.clone();
+        remarks.extend(self.tally.peaks.iter().map(|(name, value)| format!("{name}: {value:.1} at most")));
         remarks.extend(self.tally.errors.iter().map(|(name, count)| format!("{count} {name}")));
         remarks.extend(self.panicked.iter().map(|panic| format!("**panicked**: {panic}")));
         remarks.extend(self.tally.told.iter().map(|told| format!("**violation**: {told}")));
@@ -119,15 +161,28 @@ impl Row {
     }
 }
 
-/// All lines, as Markdown.
+const HEAD: &str = "\
+| case | cycles | commands | executed | rejected | Unknown | Overtaken | reply lost | lost by the server | ran late | violations | served again after | s |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
+";
+
+/// All lines, as Markdown: a table for each server, and the remarks behind it.
 pub(crate) fn markdown(rows: &[Row]) -> String {
-    let mut table = String::from(
-        "| case | server | cycles | commands | executed | Unknown | NotExecuted | reply lost | Overtaken | lost by the server | ran late | violations | s | remarks |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-    );
-    for row in rows {
-        table.push_str(&row.line());
-        table.push('\n');
-    }
-    table
+    let mut servers: Vec<&str> = rows.iter().map(|row| row.server).collect();
+    servers.dedup();
+    let table = |server: &str| {
+        let own = || rows.iter().filter(|row| row.server == server);
+        let lines: String = own().map(|row| row.line() + "\n").collect();
+        let remarks: String = own().map(|row| format!("* {}: {}\n", row.case, row.remarks())).collect();
+        format!("### {server}\n\n{HEAD}{lines}\n{remarks}")
+    };
+    servers.into_iter().map(table).collect::<Vec<_>>().join("\n")
+}
+
+/// `0.3 s, worst 1.2 s`; nothing for no values.
+pub(crate) fn median_and_worst(values: &mut [f64]) -> String {
+    values.sort_unstable_by(f64::total_cmp);
+    let median = values.get(values.len() / 2);
+    let both = median.zip(values.last());
+    both.map_or_else(String::new, |(median, worst)| format!("{median:.1} s, worst {worst:.1} s"))
 }

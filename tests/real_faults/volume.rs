@@ -8,7 +8,7 @@ use std::time::Duration;
 use panpipe::command::cmd;
 use panpipe::{Config, ErrorKind};
 
-use super::plan::Bench;
+use super::plan::{Bench, remove_keys};
 use super::tally::Tally;
 use crate::servers::Cluster;
 use crate::transport;
@@ -54,9 +54,7 @@ pub(crate) fn volumes(bench: &mut Bench, tally: &mut Tally) {
     for job in jobs {
         measure(cluster, &job, tally);
     }
-    for primary in cluster.primaries() {
-        cluster.call(primary, &["FLUSHALL"]).expect(&"FLUSHALL");
-    }
+    remove_keys(cluster);
     tally.cycles = 1;
 }
 
@@ -84,7 +82,9 @@ fn measure(cluster: &Cluster, job: &Job, tally: &mut Tally) {
         let complained = String::from_utf8_lossy(&output.stderr);
         return tally.violation(format!("{what}: {said}{complained}"));
     };
-    tally.commands += if ["batch", "window"].contains(what) { *count } else { 1 };
+    let commands = if ["batch", "window"].contains(what) { *count } else { 1 };
+    tally.commands += commands;
+    tally.executed += commands;
     tally.note(format!("{what} of {count}: grew by {:.1} MiB", grown as f64 / MIB as f64));
     tally.check(grown <= bytes_max + SLACK, || {
         format!("{what} of {count}: {grown} bytes, {bytes_max} allowed")

@@ -34,7 +34,7 @@ mod view;
 mod wait;
 
 pub(crate) use cluster::{Cluster, ClusterOptions, Node};
-pub(crate) use permit::{CLUSTERS_AT_ONCE_MAX, Permits};
+pub(crate) use permit::{CLUSTERS_AT_ONCE_MAX, Permits, allow_one_more};
 pub(crate) use resp::{Connection, Value};
 pub(crate) use server::Server;
 pub(crate) use version::Version;

@@ -11,6 +11,11 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 pub(super) static CLUSTERS: Permits = Permits::new(CLUSTERS_AT_ONCE_MAX);
 
+/// One cluster more may run at once: for a program that is given the machine for an hour.
+pub(crate) fn allow_one_more() {
+    CLUSTERS.give();
+}
+
 /// A counting semaphore.
 #[derive(Debug)]
 pub(crate) struct Permits {
@@ -48,9 +53,15 @@ impl Permits {
     }
 }
 
+impl Permits {
+    fn give(&self) {
+        *self.free.lock().unwrap() += 1;
+        self.returned.notify_one();
+    }
+}
+
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap() += 1;
-        self.0.returned.notify_one();
+        self.0.give();
     }
 }

@@ -47,7 +47,7 @@ impl Cluster {
         let (from, to) = self.ends(slot);
         let owner = ["NODE", &self.nodes()[to].id];
         self.set_slot(to, slot, &owner);
-        let told = self.call(from, &["CLUSTER", "SETSLOT", &slot.to_string(), owner[0], owner[1]]);
+        let told = self.patient_call(from, &["CLUSTER", "SETSLOT", &slot.to_string(), owner[0], owner[1]]);
         // Who has lost its last slot may follow the new owner already.
         let follows = told.error().is_some_and(|error| error.contains("only with master"));
         assert!(follows || told == Value::Status("OK".into()), "SETSLOT at the old owner: {told:?}");
@@ -99,7 +99,10 @@ impl Cluster {
                 return Ok(());
             }
             if asked.is_none_or(|asked| asked.elapsed() > FAILOVER_AGAIN_AFTER) {
-                self.call(replica, &["CLUSTER", "FAILOVER"]).expect(&"CLUSTER FAILOVER");
+                if let Some(error) = self.call(replica, &["CLUSTER", "FAILOVER"]).error() {
+                    // Its wire to the primary is just being made anew.
+                    return Err(error.to_owned());
+                }
                 asked = Some(Instant::now());
             }
             Err(format!("node {replica} is still a replica"))
@@ -124,7 +127,17 @@ impl Cluster {
     fn set_slot(&self, node: usize, slot: u16, what: &[&str]) {
         let slot = slot.to_string();
         let command = [&["CLUSTER", "SETSLOT", &slot], what].concat();
-        let reply = self.call(node, &command);
+        let reply = self.patient_call(node, &command);
         assert_eq!(reply, Value::Status("OK".into()), "{command:?} at node {node}");
+    }
+
+    /// Valkey takes a change of slots only where a replica is at hand, which on a busy machine may be late with its word for it.
+    fn patient_call(&self, node: usize, command: &[&str]) -> Value {
+        wait_until("a replica at hand", PATIENCE, || match self.call(node, command) {
+            reply if reply.error().is_some_and(|error| error.starts_with("NOREPLICAS")) => {
+                Err(format!("{reply:?}"))
+            }
+            reply => Ok(reply),
+        })
     }
 }

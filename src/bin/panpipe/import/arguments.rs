@@ -13,29 +13,29 @@ use crate::target::URL_HELP;
 
 /// What it does, in more words than one line.
 const MORE: &str = "\
-Reads RESP (what redis-cli --pipe takes), plain commands, key-value lines, CSV and its relatives, JSON lines and
-JSON; gzip and zstd are recognised. Records become commands by templates (--cmd, or a command behind the file).
-One thread reads while it writes, in bounded memory, to all nodes at once; redirects are followed.
+Reads RESP (what redis-cli --pipe takes), plain commands, key-value lines, CSV and its relatives, JSON lines and JSON; gzip and zstd are \
+recognised. Records become commands by templates (--cmd, or a command behind the file). One thread reads while it writes, in bounded \
+memory, to all nodes at once; redirects are followed.
 
-A record that the cluster refuses goes to a reject file, which can be imported again. With --checkpoint a load that
-was interrupted goes on where it was. At least once: then a record may be written twice, and none is left out.";
+A record that the cluster refuses goes to a reject file, which can be imported again. With --checkpoint a load that was interrupted goes \
+on where it was. At least once: then a record may be written twice, and none is left out.";
 
 const EXAMPLES: &str = "\
 Examples:
-  panpipe import planes.csv --cmd 'HSET plane:#{tailnum} model #{model} seats #{seats}' -h 10.0.0.1 -p 7000
-      one hash per line; #{name} is a column, braces without # are hash tags
-  zstdcat dump.resp.zst | panpipe import - --on-error skip --rejects dump --pipe-compat -p 7000
-      what redis-cli --pipe does, on a cluster; what is refused goes to dump.rejects.resp and dump.rejects.jsonl
-  panpipe import events.jsonl --cmd 'RPUSH log:{#{user}} #{@record}' --checkpoint events.ckpt --resume --verify count
-      goes on where an earlier run was interrupted, then asks for every key";
+  panpipe import planes.csv --header --cmd 'HSET plane:#{tailnum} model #{model}' -p 7000
+      one hash per line; #{name} is a column; braces without # are hash tags
+  zstdcat dump.resp.zst | panpipe import - --pipe-compat --rejects dump -h 10.0.0.1 -p 7000
+      redis-cli --pipe, for a cluster; dump.rejects.jsonl says what was refused, and why
+  panpipe import events.jsonl --cmd 'RPUSH log:{#{user}} #{@record}' --checkpoint events.ckpt --resume
+      goes on where an earlier run was interrupted, or begins";
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    every record is written
   1    the load is complete, and some records were rejected
   2    the command line is wrong
-  3    stopped: by --on-error and --max-errors, by servers that take no more writes, or by a reject file or checkpoint
-       that cannot be written
+  3    stopped: by --on-error or --max-errors, by servers that take no more writes, or because
+       a reject file or the checkpoint cannot be written
   4    cannot connect, log in, or learn who serves the slots
   5    the input cannot be read, or is not the one that the checkpoint was written for
   6    --verify found something else than what was written

@@ -221,3 +221,83 @@ impl Ledger {
         &self.rejects
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use panpipe::Outcome;
+
+    use super::super::rejects::Before;
+    use super::super::testing::frame;
+    use super::*;
+
+    fn ledger() -> Ledger {
+        let rejects = Rejects::open(None, Before::Nothing).expect("no files");
+        Ledger::new(rejects, Counts::default(), Position::default())
+    }
+
+    fn open(ledger: &mut Ledger, number: u64, commands: usize) {
+        let frame = frame("SET a 1");
+        let command = Command { frame: &frame, key: None, is_unit: false };
+        let commands = std::iter::repeat_n(command, commands);
+        ledger.open(number, (number * 10, number * 10 + 10), b"a\t1", commands);
+    }
+
+    fn cause(outcome: Outcome) -> Cause {
+        let (class, text) = ("E".to_owned(), "E text".to_owned());
+        Cause { class, text, outcome: Some(outcome), node: None, slot: None, attempts: 1 }
+    }
+
+    const END: Position = Position { record: 9, offset: 90 };
+
+    #[test]
+    fn records_are_counted_in_order_and_whole() {
+        let mut ledger = ledger();
+        for number in 1..=3 {
+            open(&mut ledger, number, 2);
+        }
+        ledger.settle(Some(tag(1, 0)), END).expect("no files");
+        assert_eq!((ledger.counts.records, ledger.done()), (0, Position::default()), "half of it");
+        ledger.settle(Some(tag(2, 0)), END).expect("no files");
+        assert_eq!((ledger.counts.written, ledger.counts.commands), (1, 2));
+        assert_eq!(ledger.done(), Position { record: 1, offset: 20 });
+        ledger.settle(Some(tag(3, 1)), END).expect("no files");
+        assert_eq!(
+            (ledger.counts.written, ledger.done()),
+            (3, END),
+            "nothing under way: where the input stands"
+        );
+        assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn a_failure_is_counted_when_its_record_is_done_and_once() {
+        let mut ledger = ledger();
+        for number in 1..=4 {
+            open(&mut ledger, number, 3);
+        }
+        ledger.fail(tag(3, 2), cause(Outcome::Unknown));
+        ledger.fail(tag(2, 0), cause(Outcome::Executed));
+        ledger.fail(tag(2, 1), cause(Outcome::Executed));
+        assert_eq!(ledger.failures, 2, "records, not commands");
+        ledger.settle(Some(tag(1, 2)), END).expect("no files");
+        assert_eq!((ledger.counts.written, ledger.counts.rejected), (1, 0));
+        ledger.settle(Some(tag(4, 2)), END).expect("no files");
+        let counts = ledger.counts;
+        assert_eq!((counts.records, counts.written, counts.rejected, counts.unknown), (4, 2, 2, 1));
+        assert_eq!((counts.commands, counts.commands_failed), (12, 3));
+        assert_eq!(ledger.errors.top()[0], (2, "E", 2, "E text"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_waits_for_its_turn() {
+        let mut ledger = ledger();
+        open(&mut ledger, 1, 1);
+        ledger.open_unreadable(2, (20, 30), b"?", "what is this");
+        open(&mut ledger, 5, 1);
+        ledger.settle(None, END).expect("no files");
+        assert_eq!((ledger.failures, ledger.counts.records), (1, 0));
+        ledger.settle(Some(tag(1, 0)), END).expect("no files");
+        assert_eq!((ledger.counts.records, ledger.counts.unreadable, ledger.counts.commands), (2, 1, 1));
+        assert_eq!(ledger.done(), Position { record: 2, offset: 30 });
+    }
+}

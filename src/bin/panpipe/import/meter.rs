@@ -208,10 +208,18 @@ fn bar_text(sample: &Sample, rates: &Rates, eta: Option<Duration>) -> String {
     if sample.redirects > 0 {
         let _ = write!(text, ", {} redirects", count(sample.redirects));
     }
+    let hosts = shared_host(&sample.nodes);
     for (node, rate) in sample.nodes.iter().zip(&rates.nodes) {
-        let _ = write!(text, ", {} {}/s", node.name, count(*rate));
+        let _ = write!(text, ", {} {}/s", node.name.get(hosts..).unwrap_or_default(), count(*rate));
     }
     text
+}
+
+/// The length of the host that all nodes share: the bar has no room to say it each time.
+fn shared_host(nodes: &[NodeSample]) -> usize {
+    let mut hosts = nodes.iter().filter_map(|node| node.name.rsplit_once(':')).map(|(host, _)| host);
+    let Some(first) = hosts.next() else { return 0 };
+    if hosts.all(|host| host == first) { first.len() } else { 0 }
 }
 
 fn log_line(sample: &Sample, rates: &Rates, eta: Option<Duration>) -> String {
@@ -277,6 +285,11 @@ mod tests {
         let rates = Rates { records: 617, nodes: vec![300, 0] };
         let text = bar_text(&sample(), &rates, Some(Duration::from_secs(200)));
         assert!(text.starts_with("617/s, 3 min 20 s left, stalled on b:2 2.1 s, 2 errors"), "{text}");
+        assert!(text.ends_with("a:1 300/s, b:2 0/s"), "{text}");
+        let mut one_host = sample();
+        one_host.nodes[1].name = "a:3".into();
+        let text = bar_text(&one_host, &rates, None);
+        assert!(text.ends_with(", :1 300/s, :3 0/s"), "{text}");
     }
 
     #[test]

@@ -266,6 +266,7 @@ fn verify(
         Some((_, jsonl)) => Rejected::open(jsonl)?,
         None => Rejected::none(),
     };
-    Verifier::new(client, options.checks.verify, report.counts.records)
+    let timeout_ms = options.pace.timeout * 1000;
+    Verifier::new(client, options.checks.verify, report.counts.records, timeout_ms)
         .run(&mut input, rejected, &mut meter, signals)
 }

@@ -3,6 +3,7 @@
 //! Knows files and lines. Refuses to know when a record is rejected; it is told in the order of the input.
 //! Invariant: a file's first `lengths()` bytes are whole entries, also where writing failed (a full disk): what was begun is cut off again.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -10,7 +11,6 @@ use std::path::PathBuf;
 use panpipe::Outcome;
 use panpipe::slot::slot_of;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::failure::{Failure, STOPPED};
 
@@ -104,7 +104,8 @@ impl Rejects {
             return;
         }
         self.resp.buffer.extend_from_slice(reject.frame.unwrap_or_default());
-        self.jsonl.buffer.extend_from_slice(line(reject).to_string().as_bytes());
+        let line = serde_json::to_vec(&Line::of(reject)).unwrap_or_default();
+        self.jsonl.buffer.extend_from_slice(&line);
         self.jsonl.buffer.push(b'\n');
     }
 
@@ -243,34 +244,54 @@ pub(super) fn outcome_name(outcome: Option<Outcome>) -> &'static str {
     }
 }
 
-fn line(reject: &Reject<'_>) -> serde_json::Value {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    // Lines are told without their ends.
-    let whole = reject.source.strip_suffix(b"\n").unwrap_or(reject.source);
-    let whole = whole.strip_suffix(b"\r").unwrap_or(whole);
-    let source = whole.get(..SOURCE_BYTES_MAX).unwrap_or(whole);
-    let mut line = json!({
-        "record": reject.record,
-        "command": reject.command,
-        "offset": reject.offset,
-        "name": text(reject.name),
-        "key": reject.key.map(text),
-        "slot": reject.cause.slot.or_else(|| reject.key.map(slot_of)),
-        "node": reject.cause.node,
-        "class": reject.cause.class,
-        "error": reject.cause.text,
-        "attempts": reject.cause.attempts,
-        "outcome": outcome_name(reject.cause.outcome),
-        "source": text(source),
-    });
-    if std::str::from_utf8(source).is_err() {
-        let hex: String = source.iter().map(|byte| format!("{byte:02x}")).collect();
-        line["source_hex"] = hex.into();
+/// One line of the explanation.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    record: u64,
+    command: usize,
+    offset: u64,
+    name: Cow<'a, str>,
+    key: Option<Cow<'a, str>>,
+    slot: Option<u16>,
+    node: Option<&'a str>,
+    class: &'a str,
+    error: &'a str,
+    attempts: u32,
+    outcome: &'static str,
+    source: Cow<'a, str>,
+    /// Where the source is not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_hex: Option<String>,
+    /// Where the source is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_bytes: Option<usize>,
+}
+
+impl<'a> Line<'a> {
+    fn of(reject: &Reject<'a>) -> Line<'a> {
+        let cause = reject.cause;
+        // Lines are told without their ends.
+        let whole = reject.source.strip_suffix(b"\n").unwrap_or(reject.source);
+        let whole = whole.strip_suffix(b"\r").unwrap_or(whole);
+        let source = whole.get(..SOURCE_BYTES_MAX).unwrap_or(whole);
+        let hex = || source.iter().map(|byte| format!("{byte:02x}")).collect();
+        Line {
+            record: reject.record,
+            command: reject.command,
+            offset: reject.offset,
+            name: String::from_utf8_lossy(reject.name),
+            key: reject.key.map(String::from_utf8_lossy),
+            slot: cause.slot.or_else(|| reject.key.map(slot_of)),
+            node: cause.node.as_deref(),
+            class: &cause.class,
+            error: &cause.text,
+            attempts: cause.attempts,
+            outcome: outcome_name(cause.outcome),
+            source: String::from_utf8_lossy(source),
+            source_hex: std::str::from_utf8(source).is_err().then(hex),
+            source_bytes: (source.len() < whole.len()).then_some(whole.len()),
+        }
     }
-    if source.len() < whole.len() {
-        line["source_bytes"] = whole.len().into();
-    }
-    line
 }
 
 #[cfg(test)]

@@ -67,24 +67,29 @@ impl Delimited {
             }
         }
         let first = record.look_ahead(plain, window, options.record_bytes_max)?;
-        let mut names = options.fields.clone();
-        let numbers = |count: usize| (1..=count).map(|number| number.to_string()).collect();
-        match first {
-            Some(bytes) if options.header => {
-                let header: Vec<String> =
-                    record.values().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect();
-                if names.is_empty() {
-                    names = header;
-                }
-                window.consume(bytes);
-            }
-            Some(_) if names.is_empty() => names = numbers(record.fields),
-            _ => {}
-        }
+        let line: Vec<String> =
+            record.values().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect();
         let told = record.values().map(crate::output::excerpt).collect::<Vec<_>>().join(" ");
         record.restart();
-        let Some(program) = Program::parse(options)? else { return Err(nothing_to_do(options, &names)) };
-        let unnamed = !options.header && options.fields.is_empty();
+        let program = Program::parse(options)?;
+        // Names that the commands use and the first line has are no accident.
+        let is_named =
+            options.fields.is_empty() && program.as_ref().is_some_and(|program| program.is_about(&line));
+        if let Some(bytes) = first
+            && (options.header || is_named)
+        {
+            window.consume(bytes);
+        }
+        let names = match first {
+            _ if !options.fields.is_empty() => options.fields.clone(),
+            _ if options.header || is_named => line.clone(),
+            _ => (1..=line.len()).map(|number| number.to_string()).collect(),
+        };
+        let Some(program) = program else {
+            let looks_named = options.fields.is_empty() && line.iter().all(|name| is_like_a_name(name));
+            return Err(nothing_to_do(options, if looks_named { &line } else { &names }));
+        };
+        let unnamed = !options.header && !is_named && options.fields.is_empty();
         let hint = |error: InputError| {
             if !unnamed {
                 return error;
@@ -135,6 +140,11 @@ impl Delimited {
     pub(crate) fn resume(&mut self) {
         self.record.restart();
     }
+}
+
+/// Whether it is more likely to name a field than to be a value of it.
+fn is_like_a_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
 /// Line ends at the front.

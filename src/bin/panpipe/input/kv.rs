@@ -91,17 +91,31 @@ fn put_set(key: &[u8], value: &[u8], buffer: &mut Vec<u8>) -> (Range<usize>, Ran
     (0..end, key_end - 2 - key.len()..key_end - 2)
 }
 
+/// `$len\r\n` for short words; the last byte says how many bytes that is.
+static HEADERS: [[u8; 8]; SHORT_BYTES_MAX + 1] = headers();
+
+const fn headers() -> [[u8; 8]; SHORT_BYTES_MAX + 1] {
+    let mut rows = [[0; 8]; SHORT_BYTES_MAX + 1];
+    let mut len = 0;
+    while len < rows.len() {
+        let [hundreds, tens, ones] =
+            [b'0' + (len / 100) as u8, b'0' + (len / 10 % 10) as u8, b'0' + (len % 10) as u8];
+        rows[len] = match len {
+            0..10 => [b'$', ones, b'\r', b'\n', 0, 0, 0, 4],
+            10..100 => [b'$', tens, ones, b'\r', b'\n', 0, 0, 5],
+            _ => [b'$', hundreds, tens, ones, b'\r', b'\n', 0, 6],
+        };
+        len += 1;
+    }
+    rows
+}
+
 /// Writes a word; answers where it ends.
 #[inline(always)]
 fn put_short_word(room: &mut [u8], at: usize, word: &[u8]) -> usize {
-    let [hundred, ten, one] =
-        [word.len() / 100, word.len() / 10 % 10, word.len() % 10].map(|digit| b'0' + digit as u8);
     // All eight bytes are written; what is too much of them is written over.
-    let (header, header_len) = match word.len() {
-        0..10 => ([b'$', one, b'\r', b'\n', 0, 0, 0, 0], 4),
-        10..100 => ([b'$', ten, one, b'\r', b'\n', 0, 0, 0], 5),
-        _ => ([b'$', hundred, ten, one, b'\r', b'\n', 0, 0], 6),
-    };
+    let header = HEADERS[word.len()];
+    let header_len = usize::from(header[7]);
     room[at..at + 8].copy_from_slice(&header);
     let start = at + header_len;
     let end = start + word.len();

@@ -48,6 +48,8 @@ pub(crate) use found::{Command, Commands};
 #[allow(unused_imports, reason = "the command that reads with it is being written")]
 pub(crate) use options::{Format, InputArgs, InputOptions};
 pub(crate) use source::{Identity, Source};
+#[allow(unused_imports, reason = "the command that reads with it is being written")]
+pub(crate) use verbs::HELP as COMMANDS_HELP;
 
 use decode::Plain;
 use found::{Found, Made};
@@ -140,7 +142,7 @@ impl Input {
     pub(crate) fn from_source(source: Source, options: &InputOptions) -> Result<Input, InputError> {
         let name = source.name.clone();
         let mut plain = Plain::open(source)?;
-        let mut window = Window::new(options.chunk_bytes);
+        let mut window = Window::new(options.chunk_bytes, options.record_bytes_max);
         let opened = detect::open(&mut plain, &mut window, options);
         let (format, format_found) = opened.map_err(|error| error.within(&name))?;
         let parser = Parser::open(format, &mut plain, &mut window, options);

@@ -61,7 +61,7 @@ pub(crate) struct InputArgs {
     #[arg(long = "cmd", value_name = "TEMPLATE")]
     pub(crate) templates: Vec<String>,
 
-    /// The first line of a csv, tsv or psv names the fields
+    /// The first line of a csv, tsv or psv names the fields; taken so without this where it has all the names that the commands use
     #[arg(long)]
     pub(crate) header: bool,
 

@@ -41,6 +41,13 @@ impl Program {
         Ok(if templates.is_empty() { None } else { Some(Program { templates, wanted, named }) })
     }
 
+    /// Whether it names fields by more than numbers, and these are all among them.
+    pub(crate) fn is_about(&self, names: &[String]) -> bool {
+        let mut used = self.wanted.names.iter().chain(&self.named);
+        let mut spelled = used.clone().filter(|name| name.parse::<usize>().is_err());
+        spelled.next().is_some() && used.all(|name| names.contains(name))
+    }
+
     /// Whether a template takes every field.
     pub(crate) fn wants_all_fields(&self) -> bool {
         self.templates.iter().any(Template::wants_all_fields)
@@ -78,8 +85,8 @@ pub(crate) fn nothing_to_do(options: &InputOptions, names: &[String]) -> InputEr
         template.push_str(&format!(" {first} #{{{first}}}"));
     }
     let fields =
-        if names.is_empty() { String::new() } else { format!("; its fields are {}", names.join(", ")) };
-    InputError::usage(format!("what is to become of a record?{fields}")).hint(format!(
+        if names.is_empty() { String::new() } else { format!(" with the fields {}", names.join(", ")) };
+    InputError::usage(format!("what is to become of a record{fields}?")).hint(format!(
         "Say it as a command, for example --cmd '{template}'\n  or behind the file, for all fields: hset --keyspace {} --key {first}",
         stem(&options.path)
     ))

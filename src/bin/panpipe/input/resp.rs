@@ -254,21 +254,26 @@ fn short_frame(bytes: &[u8]) -> Option<Frame> {
     (words > 0).then_some(Frame { len: at, words, name, first })
 }
 
-/// A sign, one to three digits and a line end: the number, and where it ends. Six bytes are looked at, which the shortest word behind it has.
+/// A sign, one to three digits and a line end: the number, and where it ends. Eight bytes are looked at in one; where there are no eight, a
+/// closer look is no loss.
 #[inline(always)]
 fn short_number(bytes: &[u8], at: usize, sign: u8) -> Option<(usize, usize)> {
-    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
-    match *bytes.get(at..at + 6)?.first_chunk::<6>()? {
-        [head, one, b'\r', b'\n', ..] if head == sign && digit(one) < 10 => Some((digit(one), at + 4)),
-        [head, ten, one, b'\r', b'\n', _] if head == sign && digit(ten) < 10 && digit(one) < 10 => {
-            Some((digit(ten) * 10 + digit(one), at + 5))
-        }
-        [head, hundred, ten, one, b'\r', b'\n']
-            if head == sign && digit(hundred) < 10 && digit(ten) < 10 && digit(one) < 10 =>
-        {
-            Some((digit(hundred) * 100 + digit(ten) * 10 + digit(one), at + 6))
-        }
-        _ => None,
+    const LINE_END: u16 = u16::from_le_bytes(*b"\r\n");
+    let head = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+    let digit = |place: u32| usize::from(((head >> (8 * place)) as u8).wrapping_sub(b'0'));
+    let ends_at = |place: u32| (head >> (8 * place)) as u16 == LINE_END;
+    if head as u8 != sign {
+        return None;
+    }
+    let (first, second, third) = (digit(1), digit(2), digit(3));
+    if ends_at(3) && first < 10 && second < 10 {
+        Some((first * 10 + second, at + 5))
+    } else if ends_at(2) && first < 10 {
+        Some((first, at + 4))
+    } else if ends_at(4) && first < 10 && second < 10 && third < 10 {
+        Some((first * 100 + second * 10 + third, at + 6))
+    } else {
+        None
     }
 }
 

@@ -83,6 +83,12 @@ impl Source {
         Source::stream(Bytes::Reader(Box::new(reader)), name)
     }
 
+    /// A pipe, for a test.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn pipe(reader: std::io::PipeReader) -> Source {
+        Source::stream(Bytes::Stream(File::from(std::os::fd::OwnedFd::from(reader))), "pipe")
+    }
+
     fn stream(bytes: Bytes, name: &str) -> Source {
         Source { bytes, name: name.to_owned(), bytes_total: None, bytes_read: 0 }
     }

@@ -157,6 +157,8 @@ fn fields_have_names_or_numbers() {
         read(b"id|name\n1|x", &with(Format::Psv, &["SET #{id} #{nam}"])),
         ["refused: test: no field is called \"id\"; the fields are 1, 2"]
     );
+    let seen = read(b"id|name\n1|x", &with(Format::Psv, &["SET #{id} #{name}"]));
+    assert_eq!(seen, ["1@8..11 | SET 1 x [1]"], "the first line has the names that are used");
     let header = InputOptions { header: true, ..with(Format::Psv, &["SET #{id} #{nam}"]) };
     assert_eq!(
         read(b"id|name\n1|x", &header),

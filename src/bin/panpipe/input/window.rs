@@ -16,13 +16,16 @@ pub(crate) struct Window {
     end: usize,
     offset: u64,
     chunk_bytes: usize,
+    /// Nobody asks for more than this and a chunk.
+    record_bytes_max: usize,
     /// No byte follows those that are here.
     pub(crate) at_end: bool,
 }
 
 impl Window {
-    pub(crate) fn new(chunk_bytes: usize) -> Window {
-        Window { buffer: Vec::new(), start: 0, end: 0, offset: 0, chunk_bytes, at_end: false }
+    pub(crate) fn new(chunk_bytes: usize, record_bytes_max: usize) -> Window {
+        let buffer = Vec::new();
+        Window { buffer, start: 0, end: 0, offset: 0, chunk_bytes, record_bytes_max, at_end: false }
     }
 
     #[inline(always)]
@@ -53,7 +56,9 @@ impl Window {
         }
         if self.buffer.len() - self.end < self.chunk_bytes {
             // Doubling keeps the copying of a large record linear.
-            let wanted = (self.end + self.chunk_bytes).max(2 * self.end);
+            let needed = self.end + self.chunk_bytes;
+            let wanted = (2 * self.end).min(self.record_bytes_max + self.chunk_bytes).max(needed);
+            self.buffer.reserve_exact(wanted - self.buffer.len());
             self.buffer.resize(wanted, 0);
         } else if self.end <= self.chunk_bytes && self.buffer.len() > 16 * self.chunk_bytes {
             // A large record has gone; its memory goes too.

@@ -62,6 +62,8 @@ struct Asked {
 
 pub(super) struct Verifier<'a> {
     client: &'a mut Client,
+    /// The deadline of each flush.
+    timeout_ms: u64,
     keys_only: bool,
     /// Every so many-th record.
     step: u64,
@@ -73,7 +75,7 @@ pub(super) struct Verifier<'a> {
 }
 
 impl<'a> Verifier<'a> {
-    pub(super) fn new(client: &'a mut Client, verify: Verify, records: u64) -> Self {
+    pub(super) fn new(client: &'a mut Client, verify: Verify, records: u64, timeout_ms: u64) -> Self {
         let step = match verify {
             Verify::Sample(wanted) => (records / wanted).max(1),
             _ => 1,
@@ -82,6 +84,7 @@ impl<'a> Verifier<'a> {
         let keys_only = verify == Verify::Count;
         Verifier {
             client,
+            timeout_ms,
             keys_only,
             step,
             batch: Vec::new(),
@@ -178,6 +181,7 @@ impl<'a> Verifier<'a> {
         self.batch_bytes = 0;
         self.batch_keys.clear();
         let mut pipe = self.client.pipeline();
+        pipe.deadline_ms(self.timeout_ms);
         let questions = batch.iter().map(|asked| asked.check.question());
         let tickets: Vec<_> =
             questions.map(|question| question.map(|question| pipe.call::<()>(question))).collect();

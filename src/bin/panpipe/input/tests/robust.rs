@@ -342,15 +342,15 @@ fn formats_are_told_by_their_first_lines() {
         ("*1\r\n$4\r\nPING\r\n", "1@0..14 | PING [-]"),
         ("\u{feff}a\t1\nb\t2\n", "1@3..7 | SET a 1 [a]"),
         ("SET a 1\nSET b 2\n", "1@0..8 | SET a 1 [a]"),
-        ("a,b\n1,2\n", "refused: test: what is to become of a record?; its fields are 1, 2"),
-        ("a|b\n1|2\n", "refused: test: what is to become of a record?; its fields are 1, 2"),
-        ("a\tb\tc\n1\t2\t3\n", "refused: test: what is to become of a record?; its fields are 1, 2, 3"),
+        ("a,b\n1,2\n", "refused: test: what is to become of a record with the fields a, b?"),
+        ("a|7\n1|2\n", "refused: test: what is to become of a record with the fields 1, 2?"),
+        ("a\tb\tc\n1\t2\t3\n", "refused: test: what is to become of a record with the fields a, b, c?"),
         (
             "{\"a\":1,\"b\":{\"c\":2}}\n{",
-            "refused: test: what is to become of a record?; its fields are a, b.c",
+            "refused: test: what is to become of a record with the fields a, b.c?",
         ),
-        ("{\n\"a\":1}", "refused: test: what is to become of a record?; its fields are a"),
-        (" [ {\"a\":1}]", "refused: test: what is to become of a record?; its fields are a"),
+        ("{\n\"a\":1}", "refused: test: what is to become of a record with the fields a?"),
+        (" [ {\"a\":1}]", "refused: test: what is to become of a record with the fields a?"),
         (
             "one word\n",
             "refused: test: cannot tell how the records are written; the input begins with \"one word\\n\"",
@@ -367,5 +367,42 @@ fn formats_are_told_by_their_first_lines() {
         ("csv", None),
     ] {
         assert_eq!(format_by_name(path), format, "{path}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_writer_that_pauses_is_not_waited_for() {
+    for compressed in [false, true] {
+        let encode = |text: &str| if compressed { gzip(text.as_bytes()) } else { text.as_bytes().to_vec() };
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(&encode("a\t1\nb")).expect("there is room");
+        let options = InputOptions { chunk_bytes: 64, ..format(Format::Kv) };
+        let mut pauses = 0;
+        // To look at sixteen bytes, it waits for them; a magic number could be there.
+        writer.write_all(&encode("\t2\nccccccccccccc\t3\nd")).expect("there is room");
+        let mut input = Input::from_source(Source::pipe(reader), &options).expect("it opens");
+        let mut seen = Vec::new();
+        let mut writer = Some(writer);
+        loop {
+            match input.next().expect("it is whole") {
+                Step::Record(record) => seen.push(told(&record)),
+                Step::Bad(bad) => panic!("{}", bad.reason),
+                Step::Pending => {}
+                Step::Waiting => {
+                    pauses += 1;
+                    // The rest, and then the end.
+                    if let Some(mut writer) = writer.take() {
+                        assert_eq!(seen.len(), 3, "what is there is read");
+                        writer.write_all(&encode("\t4\n")).expect("there is room");
+                    }
+                    input.wait(Duration::from_secs(5));
+                }
+                Step::End => break,
+            }
+        }
+        assert_eq!(seen.last().map(String::as_str), Some("4@24..28 | SET d 4 [d]"));
+        assert!(pauses >= 1, "a pause was told");
+        assert_eq!(input.bytes_read().1, None);
     }
 }
