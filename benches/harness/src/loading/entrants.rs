@@ -33,8 +33,8 @@ pub(super) enum Way {
     RedisCli,
     /// A part of this program, by its name there.
     Part(&'static str, Shape),
-    /// A worker of the harness, with so many commands in flight.
-    Floor { window: usize },
+    /// A worker of the harness with the stream of W5, of so many commands in flight where it has no windows of its own.
+    Stream { contender: &'static str, window: usize },
 }
 
 /// One of them.
@@ -46,6 +46,8 @@ pub(super) struct Entrant {
     pub(super) place: Place,
 }
 
+const FLOOR: &str = "floor-full";
+const LOADER: &str = "loader";
 /// Commands in flight in workload W5.
 const FLOOR_WINDOW: usize = 1000;
 /// As many as `panpipe import` allows by itself: 8192 for each of three nodes.
@@ -59,13 +61,19 @@ const ENTRANTS: &[Entrant] = &[
     entrant(
         "floor",
         "floor-full, W5: at most 1000 in flight, no file, nothing remembered",
-        Way::Floor { window: FLOOR_WINDOW },
+        Way::Stream { contender: FLOOR, window: FLOOR_WINDOW },
         Place::Three,
     ),
     entrant(
         "floor-wide",
         "the same with 24576 in flight, as many as panpipe import allows",
-        Way::Floor { window: FLOOR_WIDE_WINDOW },
+        Way::Stream { contender: FLOOR, window: FLOOR_WIDE_WINDOW },
+        Place::Three,
+    ),
+    entrant(
+        "loader",
+        "the library's loader, which panpipe import is built on: commands encoded beforehand, no file",
+        Way::Stream { contender: LOADER, window: FLOOR_WINDOW },
         Place::Three,
     ),
     entrant("panpipe-resp", "panpipe import, RESP", Way::Import(Shape::Resp), Place::Three),
@@ -152,7 +160,7 @@ impl Entrant {
         match self.way {
             Way::Import(shape) | Way::Part(_, shape) => Some(shape),
             Way::RedisCli => Some(Shape::Resp),
-            Way::ImportPiped | Way::Floor { .. } => None,
+            Way::ImportPiped | Way::Stream { .. } => None,
         }
     }
 
@@ -160,16 +168,17 @@ impl Entrant {
         self.way == Way::RedisCli
     }
 
-    pub(super) fn floor_window(&self) -> Option<usize> {
+    /// The contender of the harness that it is, with its window.
+    pub(super) fn stream(&self) -> Option<(&'static str, usize)> {
         match self.way {
-            Way::Floor { window } => Some(window),
+            Way::Stream { contender, window } => Some((contender, window)),
             _ => None,
         }
     }
 
-    /// Whether all records have arrived when it is done. The floor's stream begins where the last one ended.
+    /// Whether all records have arrived when it is done. A stream begins where the last one ended.
     pub(super) fn loads(&self) -> bool {
-        self.place != Place::Nowhere && self.floor_window().is_none()
+        self.place != Place::Nowhere && self.stream().is_none()
     }
 
     /// What it is started with; `nodes` begins with the one that it is told of.
@@ -202,7 +211,7 @@ impl Entrant {
                 let file = files.path_text(shape)?;
                 (files.own(), [&["load-part", name, file][..], &seed].concat(), Input::Nothing)
             }
-            Way::Floor { .. } => bail!("the floor is no program of its own"),
+            Way::Stream { .. } => bail!("a stream of the harness is no program of its own"),
         };
         let program = Program { path: path.to_owned(), args: args.into_iter().map(str::to_owned).collect() };
         let is_loud = self.place == Place::OneOfThree;

@@ -23,13 +23,13 @@ use crate::target::{Kind, Spec};
 mod ends;
 mod entrants;
 mod files;
-mod floor;
 mod measured;
 mod parse;
 mod part;
 mod record;
 #[cfg(feature = "peers")]
 mod redis_rs;
+mod stream;
 mod tables;
 
 pub(crate) use measured::serve as measure;
@@ -38,8 +38,8 @@ pub(crate) use part::Part;
 use ends::Ends;
 use entrants::{Entrant, Place};
 use files::Files;
-use floor::Floor;
 use record::{Contender, Race, Record, Round};
+use stream::Stream;
 
 const NODES: usize = 3;
 /// Keys of 16 bytes hold numbers of this many digits behind their prefix.
@@ -156,7 +156,7 @@ fn race(
 /// A contender and what it has achieved.
 struct Lane {
     entrant: Entrant,
-    floor: Option<Floor>,
+    stream: Option<Stream>,
     contender: Contender,
 }
 
@@ -169,14 +169,14 @@ impl Lane {
             rounds: Vec::new(),
             failure: None,
         };
-        let mut floor = None;
-        if let Some(window) = entrant.floor_window() {
-            match Floor::start(records, window, ends) {
-                Ok(started) => floor = Some(started),
+        let mut stream = None;
+        if let Some((name, window)) = entrant.stream() {
+            match Stream::start(name, window, records, ends) {
+                Ok(started) => stream = Some(started),
                 Err(error) => contender.failure = Some(format!("{error:#}")),
             }
         }
-        Lane { entrant, floor, contender }
+        Lane { entrant, stream, contender }
     }
 
     /// A failure ends the contender's part.
@@ -193,8 +193,8 @@ impl Lane {
     fn run(&mut self, files: &Files, ends: &Ends, records: u64) -> Result<Round> {
         let nodes = ends.of(self.entrant.place);
         ends::empty(nodes, ends.keeps)?;
-        let round = match &mut self.floor {
-            Some(floor) => floor.round(records)?,
+        let round = match &mut self.stream {
+            Some(stream) => stream.round(records)?,
             None => {
                 let job = self.entrant.job(files, nodes)?;
                 self.contender.command = job.shown();

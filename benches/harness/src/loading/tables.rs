@@ -156,8 +156,8 @@ fn cells(race: &Race, contender: &Contender) -> Vec<String> {
         ratio_spread(against),
         optional(per_s.map(|per_s| per_s.middle)),
         optional(per_s.map(|per_s| per_s.max)),
-        // What the floor holds is what it sends.
-        match contender.name.starts_with(FLOOR) {
+        // What a stream of the harness holds is what it sends.
+        match contender.command.is_empty() {
             true => MISSING.to_owned(),
             false => optional(of(Round::peak_mib).map(|peak| peak.max)),
         },
@@ -174,7 +174,8 @@ fn commands(record: &Record) -> String {
     let rows = race.contenders.iter().map(|contender| {
         let command = match contender.command.as_str() {
             "" => MISSING.to_owned(),
-            command => format!("`{command}`"),
+            // A bar would end the cell.
+            command => format!("`{}`", command.replace('|', "\\|")),
         };
         (contender.name.clone(), vec![contender.about.clone(), command])
     });

@@ -1,6 +1,7 @@
-//! The least work for the same stream: the contender `floor-full` of workload W5, with as many different keys as there are records.
+//! The same stream by contenders of the harness: workload W5, with as many different keys as there are records.
 //!
-//! Its keys and values are in memory before the clock starts: it reads no file, keeps no record and remembers no command.
+//! Keys and values are in memory before the clock starts: no file is read. Of the floor, the least work there is, nothing else happens either:
+//! no record is kept, no command remembered.
 
 use std::collections::BTreeMap;
 
@@ -15,23 +16,21 @@ use crate::race::{Race, Worker};
 use crate::target::{Kind, Spec};
 use crate::workload::Workload;
 
-const CONTENDER: &str = "floor-full";
-
-pub(super) struct Floor {
+pub(super) struct Stream {
     worker: Worker,
     window: usize,
 }
 
-impl Floor {
-    /// Starts it, with so many commands in flight at most.
-    pub(super) fn start(records: u64, window: usize, ends: &Ends) -> Result<Floor> {
+impl Stream {
+    /// Starts a contender, with so many commands in flight at most.
+    pub(super) fn start(contender: &str, window: usize, records: u64, ends: &Ends) -> Result<Stream> {
         let usual = Workload::named("W5")?;
         let workload =
             Workload { keys: u32::try_from(records)?, distribution: Distribution::InOrder, ..usual };
         let race = Race {
             workload,
             target: Spec { kind: Kind::Sink, url: None, nodes: 3, delay_us: 0, standalone: false },
-            contenders: vec![CONTENDER.to_owned()],
+            contenders: vec![contender.to_owned()],
             load: Load::Stream { commands: records, window },
             rounds: 1,
             warm_up_ms: 0,
@@ -41,8 +40,8 @@ impl Floor {
             count: false,
             programs: BTreeMap::new(),
         };
-        let (worker, _settings) = Worker::start(CONTENDER, &race, &ends.setup())?;
-        Ok(Floor { worker, window })
+        let (worker, _settings) = Worker::start(contender, &race, &ends.setup())?;
+        Ok(Stream { worker, window })
     }
 
     /// Sends all records once.
