@@ -11,12 +11,12 @@ use panpipe::bulk::Problem;
 use panpipe::prelude::*;
 use panpipe::testkit::EmbeddedCluster;
 
-const RECORDS: u64 = 100_000;
+const RECORDS: u64 = 20_000;
 
 /// A line of the file: `number,name,seats`.
 fn record(number: u64) -> String {
     // Somebody has made a mistake in two of them.
-    let seats = if number % 50_000 == 7 { "many".to_owned() } else { (number % 400).to_string() };
+    let seats = if number % 10_000 == 7 { "many".to_owned() } else { (number % 400).to_string() };
     format!("{number},plane {number},{seats}")
 }
 
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         push(&mut loader, &fields, number, &mut rejects)?;
         let seats = cmd("HINCRBY").key(format!("load:{id}")).arg("seats").arg(seats);
         push(&mut loader, &seats, number, &mut rejects)?;
-        if number % 20_000 == 0 {
+        if number % 4_000 == 0 {
             // What a checkpoint would hold: after a crash the load goes on behind it.
             println!("{number} read, all up to {:?} written or told of", loader.committed());
         }

@@ -278,8 +278,8 @@ impl Handshake {
                 Progress::Refused(ErrorKind::NotCluster { address: String::new() })
             }
             (Some(Expected::Ignored | Expected::Info), _) => Progress::Waiting,
-            // It will tell once it has read its data.
-            (Some(Expected::NodeId), Code::Loading) => Progress::Loading(error),
+            // It will tell once it has read its data, or its script has ended. Until then it could be any node.
+            (Some(Expected::NodeId), Code::Loading | Code::Busy) => Progress::Loading(error),
             (Some(Expected::NodeId), _) => self.on_node_id(""),
             // It is dead already: what is wanted.
             (Some(Expected::Kill), _) if text.starts_with(b"ERR No such client") => {

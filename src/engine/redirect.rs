@@ -136,7 +136,12 @@ impl Engine {
         if self.config.order == Order::Relaxed {
             return;
         }
-        let leaves = self.slots.owner(slot).is_some_and(|owner| owner != row) && !self.fences.is_fenced(slot);
+        let leaves = self.slots.owner(slot).is_some_and(|owner| owner != row);
+        if let Some(fence) = self.fences.get_mut(slot).filter(|_| leaves) {
+            // What the fence itself has sent here and has not left comes back too.
+            fence.recalls = true;
+            return;
+        }
         let link = self.links.get(usize::from(row)).filter(|_| leaves);
         if link.is_some_and(|link| link.in_flight.iter().any(|entry| entry.slot == slot)) {
             let draining = self.flag_sent(row, slot);

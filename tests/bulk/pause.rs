@@ -83,12 +83,15 @@ fn no_time_runs_out_while_a_load_is_paused() {
     let mut loader = client.loader(options).unwrap();
     model(&mut loader).refusals_mut(0).out_of_memory = true;
     push(&mut loader, &["SET", &refused, "v"], 0, &mut Vec::new()).unwrap();
-    push(&mut loader, &["SET", &fine, "v"], 1, &mut Vec::new()).unwrap();
+    // More than a chunk: the first has no place in the last one.
+    for tag in 1..3_000 {
+        loader.push_raw(&resp(&["SET", &fine, "v"]), RawKeys::Find, tag).unwrap();
+    }
     loader.flush();
     pass(&mut loader, 20_000);
     assert!(matches!(loader.state(), State::Paused { .. }), "{:?}", loader.state());
     model(&mut loader).refusals_mut(0).out_of_memory = false;
-    assert_eq!(loader.finish(LONG).unwrap().outcomes.written, 2);
+    assert_eq!(loader.finish(LONG).unwrap().outcomes.written, 3_000);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use panpipe::{Client, Outcome};
 
 use crate::world::{client_with, model, resp};
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 80;
 const KEYS: usize = 24;
 
 fn number(name: &str) -> Option<u64> {

@@ -1,6 +1,11 @@
 //! Every format, every way in.
 
-use super::tool::{Tool, check_values, client, embedded, keys, kv, sets};
+use std::io::Write;
+use std::process::Stdio;
+
+use panpipe::prelude::*;
+
+use super::tool::{Tool, check_values, client, embedded, keys, kv, sets, wait_until};
 
 #[test]
 fn key_value_lines() {
@@ -52,7 +57,21 @@ fn a_pipe_and_a_slow_one() {
     let run = tool.run_with(&["-", "--format", "kv"], kv(4000).as_bytes()).expect(0);
     run.records(4000, 4000, 0);
     assert!(run.stdout.contains("standard input: 4,000 records"), "{}", run.stdout);
-    check_values(&mut client(&cluster.url()), 1..=4000);
+    let mut client = client(&cluster.url());
+    check_values(&mut client, 1..=4000);
+    // What is enough to see what it is, is not held back until more comes.
+    client.call::<()>(panpipe::cmd("FLUSHALL")).expect("an answer");
+    let mut child =
+        tool.command(&["-", "--format", "kv"]).stdin(Stdio::piped()).spawn().expect("the tool starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    for number in 1..=5 {
+        let key = format!("a key of some length:{number}");
+        stdin.write_all(format!("{key}\tvalue {number}\n").as_bytes()).expect("writes");
+        wait_until("the record", || client.get(&key).expect("an answer").is_some());
+    }
+    drop(stdin);
+    assert!(child.wait().expect("a child").success());
+    assert_eq!(keys(&mut client), 5);
 }
 
 const PLANES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/planes.csv");

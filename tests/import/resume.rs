@@ -1,5 +1,6 @@
 //! Interrupted, killed, changed, complete: what a checkpoint is for.
 
+use panpipe::prelude::*;
 use serde_json::Value;
 
 use super::tool::{Tool, check_values, client, embedded, keys, kv};
@@ -20,6 +21,7 @@ fn an_interrupt_ends_in_good_order_and_a_resume_goes_on() {
         tool.write("data.kv", kv(RECORDS));
         let mut running = tool.start(&[&["data.kv", "--checkpoint", "c.json"], &SLOWLY[..]].concat());
         tool.wait_for_checkpoint();
+        assert_eq!(running.threads(), 1, "one thread does all of it");
         running.signal(signal);
         let run = running.end(&tool).expect(130).says("--resume goes on there");
         let done = run.number("/records/done");
@@ -125,4 +127,65 @@ fn a_complete_load_says_so() {
     );
     tool.run(&["data.kv", "--checkpoint", "c.json"]).expect(2).says("complete");
     tool.run(&["data.kv", "--checkpoint", "c.json", "--restart"]).expect(0).records(100, 100, 0);
+}
+
+/// Stops at a record in the middle, and goes on behind it.
+fn stop_and_go_on(name: &str, text: &str, gzip: bool) {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    client(&cluster.url()).rpush("hash:700", ["x"]).expect("an answer");
+    tool.write(name, text);
+    let file = if gzip { format!("{name}.gz") } else { name.to_owned() };
+    if gzip
+        && !std::process::Command::new("gzip")
+            .arg(tool.path(name))
+            .status()
+            .is_ok_and(|status| status.success())
+    {
+        return;
+    }
+    let mut args = vec![
+        file.as_str(),
+        "--checkpoint",
+        "c.json",
+        "--cmd",
+        "HSET hash:#{id} name #{name}",
+        "--cmd",
+        "SADD ids:#{id} #{id}",
+    ];
+    if name == "data.csv" {
+        args.push("--header");
+    }
+    tool.run(&args).expect(3).says("record 700");
+    let rejects = tool.lines(&format!("{file}.rejects.jsonl"));
+    assert_eq!((&rejects[0]["record"], &rejects[0]["command"]), (&700.into(), &0.into()));
+    let run =
+        tool.run(&[&args[..], &["--resume", "--on-error", "skip", "--verify", "full"]].concat()).expect(1);
+    run.records(2000, 1999, 1);
+    assert!(run.number("/records/in_earlier_runs") >= 700);
+    assert_eq!(run.number("/verify/mismatches"), 0, "{}", run.stdout);
+    assert_eq!(run.number("/verify/commands_compared"), 3999);
+}
+
+#[test]
+fn every_format_is_taken_up_again_where_it_was_left() {
+    let rows: String = (1..=2000).map(|id| format!("{id},\"name,\nof {id}\"\n")).collect();
+    let objects: Vec<String> =
+        (1..=2000).map(|id| format!("{{\"id\":{id},\"name\":\"name, of {id}\"}}")).collect();
+    for gzip in [false, true] {
+        stop_and_go_on("data.csv", &format!("id,name\n{rows}"), gzip);
+        stop_and_go_on("data.jsonl", &objects.join("\n"), gzip);
+        stop_and_go_on("data.json", &format!("[{}]", objects.join(",\n")), gzip);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_stops_before_anything_is() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(100));
+    tool.run(&["data.kv", "--checkpoint", "no/such/folder/c.json"])
+        .expect(3)
+        .says("cannot write the checkpoint");
+    assert_eq!(keys(&mut client(&cluster.url())), 0);
 }

@@ -167,6 +167,13 @@ impl Running {
         assert!(sent.success(), "kill -{name} {pid}");
     }
 
+    /// Threads of the process; 1 where the system does not tell.
+    pub(crate) fn threads(&mut self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child().id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+        line.and_then(|count| count.trim().parse().ok()).unwrap_or(1)
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) {
         let mut child = self.0.take().expect("it runs");

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use panpipe::engine::Event;
 use panpipe::{Client, Error, ErrorKind};
 
 use super::book::Book;
@@ -21,13 +22,16 @@ pub(crate) struct Load {
     pub(crate) pause: Duration,
     /// Pipelines wait for the slowest node; without them the load goes on elsewhere.
     pub(crate) pipelines: bool,
+    /// Events that say that something is wrong.
+    pub(crate) alarms: Vec<Event>,
     open: usize,
 }
 
 impl Load {
     pub(crate) fn new(client: Client, book: Book) -> Load {
         let (batch, window) = (300, 1_000);
-        Load { client, book, batch, window, pause: Duration::from_millis(1), pipelines: true, open: 0 }
+        let (pause, alarms) = (Duration::from_millis(1), Vec::new());
+        Load { client, book, batch, window, pause, pipelines: true, alarms, open: 0 }
     }
 
     /// Runs until `work`, on a thread of its own, is done or has failed.
@@ -54,6 +58,7 @@ impl Load {
         } else {
             self.events();
         }
+        self.take_alarms();
         thread::sleep(self.pause);
     }
 
@@ -91,6 +96,14 @@ impl Load {
         }
         self.client.wait(Some(Duration::from_millis(5))).expect("the system lets the client wait");
         self.collect();
+    }
+
+    pub(crate) fn take_alarms(&mut self) {
+        while let Some(event) = self.client.next_event() {
+            if matches!(event, Event::Desync { .. } | Event::FenceRefused { .. }) {
+                self.alarms.push(event);
+            }
+        }
     }
 
     /// Takes what is there.

@@ -51,7 +51,7 @@ fn cut_off(bench: &mut Bench, tally: &mut Tally, fenced: bool) {
         tally.cycles += 1;
     }
     tally.note("through user-space proxies");
-    check_fence(&mut load, cluster, tally);
+    check_fence(&load, cluster, tally);
     close(load, tally);
 }
 

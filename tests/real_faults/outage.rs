@@ -218,7 +218,7 @@ fn wait_in_sync(cluster: &Cluster, replica: usize) {
 /// **RC7**, as it is used: one node after the other is restarted, a primary after its replica has taken over. Nothing is lost.
 pub(crate) fn rolled(bench: &mut Bench, tally: &mut Tally) {
     let cycles = bench.cycles(1, 20);
-    let cluster = bench.cluster(NO_FAILOVER_MS);
+    let cluster = bench.new_cluster(NO_FAILOVER_MS);
     let mut load = load(config(cluster));
     load.book.expected = outage;
     for cycle in 0..cycles {

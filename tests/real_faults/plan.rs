@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use panpipe::Config;
+use panpipe::engine::Event;
 use panpipe::slot::slot_of;
 
 use super::book::Book;
@@ -163,6 +164,12 @@ impl Bench {
         }
     }
 
+    /// Like `cluster`, of servers that have not voted yet.
+    pub(crate) fn new_cluster(&mut self, node_timeout_ms: u32) -> &Cluster {
+        self.cluster = None;
+        self.cluster(node_timeout_ms)
+    }
+
     /// The cluster that cases share: three primaries and a replica of each, healthy.
     pub(crate) fn cluster(&mut self, node_timeout_ms: u32) -> &Cluster {
         let version = self.version;
@@ -218,7 +225,8 @@ pub(crate) fn tags_in(first: u16, last: u16, count: usize) -> Vec<String> {
 }
 
 /// What a load counted becomes the case's.
-pub(crate) fn close(load: Load, tally: &mut Tally) {
+pub(crate) fn close(mut load: Load, tally: &mut Tally) {
+    load.take_alarms();
     let total = load.client.stats().total;
     let (moved, asks, retries) = (total.moved, total.asks, total.retries);
     let (connects, disconnects) = (total.connects, total.disconnects);
@@ -226,7 +234,15 @@ pub(crate) fn close(load: Load, tally: &mut Tally) {
     tally.note(format!(
         "{moved} MOVED, {asks} ASK, {retries} retries, {connects} connects, {disconnects} disconnects"
     ));
-    tally.check(total.desyncs == 0, || format!("{} desyncs", total.desyncs));
+    // RC11: a name leads to another node of the cluster than before.
+    let (strangers, alarms): (Vec<Event>, Vec<Event>) =
+        load.alarms.into_iter().partition(|event| format!("{event:?}").contains("belongs to another node"));
+    if !strangers.is_empty() {
+        tally.note(format!("{} addresses were another node's by then: {:?}", strangers.len(), strangers[0]));
+    }
+    tally.check(alarms.is_empty(), || format!("{alarms:?}"));
+    let desyncs = total.desyncs.saturating_sub(strangers.len() as u64);
+    tally.check(desyncs == 0, || format!("{desyncs} desyncs"));
 }
 
 /// Until a moment that is `after` from now; what the fault is given to take hold.

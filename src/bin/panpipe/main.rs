@@ -28,6 +28,7 @@ Examples:
   panpipe demo                                     see what it does, nothing else needed
   panpipe demo --url redis://10.0.0.1:7000         the same on your cluster
   panpipe topology --url redis://10.0.0.1:7000     who serves which slots, and does everybody answer
+  panpipe import records.resp -h 10.0.0.1 -p 7000  load a file, on every node at once
   panpipe generate --records 1e6 records.resp      a million records to import
   panpipe demo --transport auto                    over io_uring where the system allows it";
 

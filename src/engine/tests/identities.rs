@@ -110,6 +110,10 @@ fn a_node_that_does_not_tell_its_id_is_used_unless_it_is_about_to() {
         ("-ERR unknown command 'CLUSTER'\r\n", true),
         ("-NOPERM this user has no permissions to run 'cluster|myid'\r\n", true),
         ("-LOADING Redis is loading the dataset in memory\r\n", false),
+        (
+            "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n",
+            false,
+        ),
     ] {
         let mut s = Script::start();
         let key = key_of(B, 1);

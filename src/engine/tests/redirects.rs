@@ -331,3 +331,33 @@ fn a_redirect_that_is_not_followed_does_not_let_later_commands_overtake_those_in
     assert_eq!([s.result(batch, 1), s.result(next, 0)], ["+OK\\r\\n"; 2]);
     s.assert_empty();
 }
+
+#[test]
+fn a_redirect_that_is_not_followed_calls_back_what_the_fence_has_sent_behind_it() {
+    let mut config = config();
+    config.hops_max = 1;
+    let mut s = Script::start_with(config);
+    let key = key_of(A, 1);
+    let batch = s.batch();
+    for value in ["1", "2", "3"] {
+        s.submit(batch, &set(&key, value));
+    }
+    s.flush(batch);
+    s.written(A);
+    s.reply(A, ask(&key, B).repeat(3));
+    s.refuse(B);
+    // The node that ASK named is not to be had: the owner is asked again.
+    let first = wire(&["SET", &key, "1"]);
+    let mut taken = Vec::new();
+    for _ in 0..200 {
+        taken.extend(s.written_at_most(A, first.len()));
+        if !taken.is_empty() {
+            break;
+        }
+        s.tick(10);
+    }
+    assert_eq!(taken, first);
+    s.reply(A, moved(&key, C));
+    assert_eq!(s.result(batch, 0), "Redirects NotExecuted");
+    assert_eq!(s.written(A), b"", "the slot is known to be elsewhere");
+}

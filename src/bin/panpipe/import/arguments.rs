@@ -9,6 +9,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::quantity::{self, ErrorsMax, Verify};
+use crate::input::COMMANDS_HELP;
 use crate::target::URL_HELP;
 
 /// What it does, in more words than one line.
@@ -26,7 +27,7 @@ Examples:
       one hash per line; #{name} is a column; braces without # are hash tags
   zstdcat dump.resp.zst | panpipe import - --pipe-compat --rejects dump -h 10.0.0.1 -p 7000
       redis-cli --pipe, for a cluster; dump.rejects.jsonl says what was refused, and why
-  panpipe import events.jsonl --cmd 'RPUSH log:{#{user}} #{@record}' --checkpoint events.ckpt --resume
+  panpipe import events.jsonl --cmd 'RPUSH log:{#{user}} #{@record}' --checkpoint e.ckpt --resume
       goes on where an earlier run was interrupted, or begins";
 
 const EXIT_CODES: &str = "\
@@ -42,7 +43,7 @@ Exit codes:
   130  interrupted; with --checkpoint, where it stopped is written";
 
 pub(super) fn after_help() -> String {
-    format!("{MORE}\n\n{EXAMPLES}\n\n{EXIT_CODES}")
+    format!("{MORE}\n\n{COMMANDS_HELP}\n\n{EXAMPLES}\n\n{EXIT_CODES}")
 }
 
 /// Which cluster, and as whom.

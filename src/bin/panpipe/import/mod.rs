@@ -48,7 +48,7 @@ use crate::target::{self, TransportChoice};
 use arguments::{CheckArgs, ClusterArgs, ErrorArgs, OutputArgs, PaceArgs, ResumeArgs};
 use dry_run::DryRun;
 use feed::{Feed, Pace, Policy};
-use ledger::Ledger;
+use ledger::{Ledger, Position};
 use log::Log;
 use meter::Meter;
 use plan::{Begin, Plan};
@@ -174,7 +174,8 @@ fn load(
     if let Begin::At(_) = begin {
         input.resume(crate::input::Position { records: done.record, offset: done.offset })?;
         if !options.output.quiet {
-            meter.tell(&format!("panpipe: goes on behind record {}, byte {}", done.record, done.offset));
+            let Position { record, offset } = done;
+            meter.tell(&format!("panpipe: goes on behind record {record}, byte {offset}"));
         }
     }
     let topology = topology_json(&client.nodes());
