@@ -3,11 +3,11 @@
 //! ```text
 //! cargo test --test real_faults                                  the short form: a few cycles of each case
 //! cargo test --test real_faults -- 'RC2 valkey' RC7              some of it
-//! PANPIPE_LONG=1 cargo test --release --test real_faults         the long form, hours of it
-//! PANPIPE_LONG=0.1 cargo test --release --test real_faults       a tenth of its cycles
+//! PANPIPE_LONG=1 cargo test --profile simulation --test real_faults --features io-uring         the long form
 //! ```
 //!
-//! At the end stands a table in Markdown. `tests/real_faults/check.rs` says what is checked, and how a server's loss is told from ours.
+//! `tests/real_faults/README.md` says what the long form contains, and what came of it. `tests/real_faults/check.rs` says what is checked, and
+//! how a server's loss is told from ours.
 
 #[path = "real_faults/book.rs"]
 mod book;

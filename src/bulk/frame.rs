@@ -53,7 +53,8 @@ fn word(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     (ends == b"\r\n").then_some(start..end)
 }
 
-/// A type byte, a number and a line end: the number, and where the next line starts.
+/// A type byte, a number and a line end: the number, and where the next line starts. Zeros in front are no number to a server: it would
+/// close the connection, and leave all that is under way there without an outcome.
 #[inline(always)]
 fn header(bytes: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
     let rest = bytes.get(at..)?;
@@ -63,7 +64,7 @@ fn header(bytes: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
             Some((usize::from(ones - b'0'), at + 4))
         }
         Some(&[first, tens, ones, b'\r', b'\n'])
-            if first == tag && tens.is_ascii_digit() && ones.is_ascii_digit() =>
+            if first == tag && matches!(tens, b'1'..=b'9') && ones.is_ascii_digit() =>
         {
             Some((usize::from(tens - b'0') * 10 + usize::from(ones - b'0'), at + 5))
         }
@@ -78,7 +79,8 @@ fn long_header(rest: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
     let mut number = 0_usize;
     for (digits, &byte) in line.iter().enumerate().take(DIGITS_MAX + 1) {
         if byte == b'\r' {
-            let whole = first == tag && digits > 0 && line.get(digits + 1) == Some(&b'\n');
+            let is_number = digits > 0 && (digits == 1 || line.first() != Some(&b'0'));
+            let whole = first == tag && is_number && line.get(digits + 1) == Some(&b'\n');
             return whole.then_some((number, at + digits + 3));
         }
         if !byte.is_ascii_digit() {
@@ -103,7 +105,7 @@ mod tests {
         assert_eq!((ping.words, ping.first), (1, None));
         let long = format!("*2\r\n$3\r\nGET\r\n${}\r\n{}\r\n", 1234, "k".repeat(1234));
         assert_eq!(parse(long.as_bytes()).unwrap().first.map(|key| key.len()), Some(1234));
-        assert_eq!(parse(b"*02\r\n$3\r\nGET\r\n$001\r\nk\r\n").unwrap().words, 2);
+        assert_eq!(parse(b"*2\r\n$3\r\nGET\r\n$0\r\n\r\n").unwrap().words, 2);
     }
 
     #[test]
@@ -123,6 +125,10 @@ mod tests {
             b"*1\r\n+PING\r\n",
             b"*2\r\n$3\r\nGET\r\n$2\r\nk\r\n\r\n$",
             b"*99999999999999999999\r\n",
+            b"*02\r\n$3\r\nGET\r\n$1\r\nk\r\n",
+            b"*2\r\n$03\r\nGET\r\n$1\r\nk\r\n",
+            b"*2\r\n$3\r\nGET\r\n$001\r\nk\r\n",
+            b"*2\r\n$3\r\nGET\r\n$00\r\n\r\n",
             b"*2\r\n$3\r\nGET\r\n$18446744073709551615\r\nk\r\n",
         ] {
             assert_eq!(parse(wrong), None, "{}", wrong.escape_ascii());

@@ -31,6 +31,42 @@ fn a_dry_run_routes_everything_and_writes_nothing() {
     tool.run(&["data.kv", "--dry-run"]).expect(0);
 }
 
+#[test]
+fn a_dry_run_refuses_what_the_load_does() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write(
+        "data.txt",
+        "MSET a 1 b 2 c 3\nDEL d e f\nMULTI\nSET {x}1 a\nSET {x}2 b\nEXEC\nMSETNX a 1 b 2\n",
+    );
+    let args = ["data.txt", "--format", "commands"];
+    let dry = tool.run(&[&args[..], &["--dry-run"]].concat());
+    assert_eq!((dry.number("/split"), dry.number("/cross_slot")), (2, 1));
+    let load = tool.run(&[&args[..], &["--on-error", "skip"]].concat());
+    let refused = dry.number("/cross_slot") + dry.number("/not_allowed") + dry.number("/unreadable");
+    assert_eq!((dry.code, refused), (load.code, load.number("/records/rejected")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_dry_run_of_a_quiet_pipe_can_be_interrupted() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    let mut command = tool.command(&["-", "--format", "kv", "--dry-run", "--progress", "none"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().expect("the tool starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, b"a key that is long enough\t1\n").expect("it reads");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let pid = child.id().to_string();
+    assert!(
+        std::process::Command::new("kill").args(["-INT", &pid]).status().is_ok_and(|sent| sent.success())
+    );
+    let began = std::time::Instant::now();
+    let status = child.wait().expect("a child");
+    assert_eq!(status.code(), Some(130));
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "it does not wait for more input");
+}
+
 /// Loads slowly while somebody else writes one of the keys again and again, and stops before the end.
 fn meddled(verify: &str, meddle: impl Fn(&mut Client)) -> super::tool::Run {
     let cluster = embedded();
@@ -54,6 +90,22 @@ fn what_is_not_as_written_is_found() {
     assert_eq!(run.number("/verify/mismatches"), 1);
     let run = meddled("count", |client| client.set("key:1", "meddled with").expect("an answer")).expect(0);
     assert_eq!(run.number("/verify/commands_compared"), 3000);
+}
+
+#[test]
+fn what_is_gone_before_its_time_has_not_expired() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    let text: String = (1..=3000).map(|number| format!("SET key:{number} x EX 1000\n")).collect();
+    tool.write("data.txt", text);
+    let args = ["data.txt", "--format", "commands", "--rate", "2000", "--verify", "full"];
+    let mut running = tool.start(&args);
+    let mut client = client(&cluster.url());
+    super::tool::wait_until("the first key", || client.get("key:1").expect("an answer").is_some());
+    assert_eq!(client.del(["key:1"]), Ok(1));
+    assert!(!running.is_over(), "in time");
+    let run = running.end(&tool).expect(6);
+    assert_eq!((run.number("/verify/mismatches"), run.number("/verify/keys_expired")), (1, 0));
 }
 
 #[test]
@@ -94,4 +146,9 @@ fn rejected_records_are_not_expected_in_the_cluster() {
     assert_eq!(run.number("/verify/commands_rejected"), 100);
     let run = tool.run_with(&["-", "--format", "kv", "--verify", "full"], b"a\t1\n").expect(2);
     run.says("twice");
+    // Another name for standard input, that can be opened twice, and read once.
+    let args = ["/dev/stdin", "--format", "kv", "--verify", "full"];
+    tool.run_with(&args, b"a\t1\n").expect(2).says("twice");
+    let args = ["data.txt", "--format", "commands", "--on-error", "skip", "--rejects", "none"];
+    tool.run(&[&args[..], &["--verify", "full"]].concat()).expect(2).says("--rejects none");
 }

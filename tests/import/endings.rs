@@ -50,6 +50,7 @@ fn a_wrong_command_line_exits_with_2() {
         (&["data.kv", "--verify", "perhaps"], "sample:N"),
         (&["data.kv", "--frobnicate"], "--frobnicate"),
         (&["data.kv", "--dry-run", "--verify", "full"], "--dry-run"),
+        (&["data.kv", "--checkpoint", "./data.kv", "--restart"], "--checkpoint names the input"),
     ] {
         tool.run(args).expect(2).says(part);
     }
@@ -85,4 +86,9 @@ fn passwords_come_from_flags_and_environment_and_are_never_repeated() {
     assert_eq!(run(&[], None), Some(4));
     assert_eq!(run(&["--passwort", "hunter2"], None), Some(2));
     assert_eq!(run(&["-a", "hunter2", "--frobnicate"], None), Some(2));
+    for lost in ["redis://:hunter2@localhost:1", "redis://ada:hunter2@localhost"] {
+        assert_eq!(run(&[lost], None), Some(2));
+        let output = tool.bare(&["import", lost]).output().expect("the tool starts");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"), "{output:?}");
+    }
 }

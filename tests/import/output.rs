@@ -14,6 +14,9 @@ fn pipe_compat_ends_as_redis_cli_does() {
         "All data transferred. Waiting for the last reply...\nLast reply received from server.\nerrors: 1, replies: 3\n"
     );
     run.records(3, 2, 1);
+    // Not where it is not so.
+    let run = tool.run_with(&["-", "--pipe-compat", "--rejects", "x"], b"*2\r\n$3\r\nDEL\r\n").expect(5);
+    assert_eq!(run.stdout, "errors: 0, replies: 0\n");
 }
 
 #[test]

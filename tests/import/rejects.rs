@@ -109,6 +109,25 @@ fn what_cannot_be_read_is_rejected_too() {
 }
 
 #[test]
+fn shards_have_reject_files_of_their_own() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    let mut client = client(&cluster.url());
+    spoil(&mut client, 1000, 10);
+    tool.write("data.txt", appends(1000));
+    let args = ["data.txt", "--format", "commands", "--on-error", "skip", "--shard"];
+    let shards = [("1/2", "data.txt.0-8191"), ("2/2", "data.txt.8192-16383")];
+    let mut records = Vec::new();
+    for (shard, name) in shards {
+        tool.run(&[&args[..], &[shard]].concat()).expect(1).says(&format!("{name}.rejects.jsonl says why"));
+        let lines = tool.lines(&format!("{name}.rejects.jsonl"));
+        records.extend(lines.iter().filter_map(|line| line["record"].as_u64()));
+    }
+    records.sort_unstable();
+    assert!(records.iter().copied().eq((10..=1000).step_by(10)), "{records:?}");
+}
+
+#[test]
 fn keys_in_several_slots_and_foreign_commands_are_rejected() {
     let cluster = embedded();
     let tool = Tool::new(&cluster.url());
@@ -121,6 +140,34 @@ fn keys_in_several_slots_and_foreign_commands_are_rejected() {
         lines.iter().map(|line| (line["record"].as_u64(), line["outcome"].as_str())).collect();
     assert_eq!(classes, [2, 3, 4].map(|record| (Some(record), Some("not executed"))));
     assert_eq!(lines[0]["class"], "CROSSSLOT");
+}
+
+#[test]
+fn writes_that_were_refused_for_too_long_are_rejected_or_left_to_a_resume() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(300));
+    let mut client = client(&cluster.url());
+    let refuse = |is_so| cluster.with(|model| model.refusals_mut(0).out_of_memory = is_so);
+    refuse(true);
+    let args = ["data.kv", "--timeout", "1", "--on-error", "skip"];
+    let run = tool.run(&args).expect(3).says("takes no writes");
+    let (done, rejected) = (run.number("/records/done"), run.number("/records/rejected"));
+    run.records(done, done - rejected, rejected);
+    assert!(rejected > 0, "nobody resumes: what was refused is in the reject file");
+    assert_eq!(keys(&mut client), done - rejected, "what is said to be written is");
+    assert_eq!(tool.lines("data.kv.rejects.jsonl").len() as u64, rejected);
+    refuse(false);
+    tool.run(&["data.kv.rejects.resp"]).expect(0).records(rejected, rejected, 0);
+    tool.run(&["data.kv", "--restart", "--skip", &done.to_string()]).expect(0);
+    check_values(&mut client, 1..=300);
+
+    refuse(true);
+    let args = [&args[..], &["--checkpoint", "c.json"]].concat();
+    let run = tool.run(&args).expect(3).says("--resume goes on there");
+    assert_eq!((run.number("/records/rejected"), tool.has_some("data.kv.rejects.jsonl")), (0, false));
+    refuse(false);
+    tool.run(&[&args[..], &["--resume", "--verify", "full"]].concat()).expect(0).records(300, 300, 0);
 }
 
 #[cfg(target_os = "linux")]

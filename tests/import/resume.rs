@@ -125,6 +125,9 @@ fn a_complete_load_says_so() {
         "{}",
         run.stdout
     );
+    let run = tool.run(&["data.kv", "--checkpoint", "c.json", "--resume", "--verify", "full"]).expect(0);
+    assert_eq!(run.number("/verify/commands_compared"), 100, "what is asked for is done all the same");
+    assert_eq!(run.number("/timing/records_of_this_run"), 0);
     tool.run(&["data.kv", "--checkpoint", "c.json"]).expect(2).says("complete");
     tool.run(&["data.kv", "--checkpoint", "c.json", "--restart"]).expect(0).records(100, 100, 0);
 }
@@ -188,4 +191,33 @@ fn a_checkpoint_that_cannot_be_written_stops_before_anything_is() {
         .expect(3)
         .says("cannot write the checkpoint");
     assert_eq!(keys(&mut client(&cluster.url())), 0);
+}
+
+#[test]
+fn a_complete_load_with_rejects_exits_with_1_each_time() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(100).replace("key:50\t", "key:50 "));
+    let args = ["import", "--url", &cluster.url(), "data.kv", "--checkpoint", "c.json", "--on-error", "skip"];
+    for again in [&args[..], &[&args[..], &["--resume"]].concat()] {
+        let output = tool.bare(again).output().expect("the tool starts");
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert!(said.contains("1 record rejected") && !said.contains("rejects.resp"), "{said}");
+    }
+    let run = tool.run(&[&args[3..], &["--resume"]].concat()).expect(1);
+    run.records(100, 99, 1);
+}
+
+#[test]
+fn a_load_that_stopped_at_an_error_goes_on_behind_it() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    let text = kv(3000).replace("key:50\t", "key:50 ").replace("key:2000\t", "key:2000 ");
+    tool.write("data.kv", text);
+    let args = ["data.kv", "--checkpoint", "c.json", "--resume"];
+    tool.run(&args).expect(3).says("stopped at the first error: record 50");
+    tool.run(&args).expect(3).says("stopped at the first error: record 2000");
+    tool.run(&args).expect(1).records(3000, 2998, 2);
+    check_values(&mut client(&cluster.url()), 2001..=3000);
 }

@@ -95,12 +95,54 @@ impl Failure {
             text.push_str(&format!("  {hint}\n"));
         }
         // A closed standard error leaves the exit code to speak.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = std::io::stderr().write_all(without_passwords(&text).as_bytes());
         self.code
     }
 
     pub(crate) fn to_json(&self) -> serde_json::Value {
-        json!({ "ok": false, "exit_code": self.code, "error": self.what, "hint": self.hint })
+        let what = without_passwords(&self.what);
+        let hint = self.hint.as_deref().map(without_passwords);
+        json!({ "ok": false, "exit_code": self.code, "error": what, "hint": hint })
+    }
+}
+
+/// A URL in the place of a file, a host or a command is repeated by those who do not find such a thing; its password is not.
+fn without_passwords(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("://") {
+        clean.push_str(before);
+        clean.push_str("://");
+        let end = behind.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(behind.len());
+        rest = behind;
+        if let Some(at) = behind[..end].rfind('@') {
+            clean.push_str("***");
+            rest = &behind[at..];
+        }
+    }
+    clean + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_without_their_passwords() {
+        for (text, clean) in [
+            ("cannot read redis://:s3@am/e@n:1: no such file", "cannot read redis://***@n:1: no such file"),
+            (
+                "\"redis://ada:sesame@n:1,m:2\" and valkey://:x@m",
+                "\"redis://***@n:1,m:2\" and valkey://***@m",
+            ),
+            ("--url redis://10.0.0.1:7000 and a@b", "--url redis://10.0.0.1:7000 and a@b"),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_passwords(text), clean);
+        }
+        let failure =
+            Failure::input("redis://:sesame@n").hint("not redis://:sesame@n").join(Failure::check("x://y@z"));
+        assert!(!failure.to_json().to_string().contains("sesame"));
     }
 }
 

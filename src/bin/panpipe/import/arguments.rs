@@ -152,7 +152,7 @@ pub(super) struct ErrorArgs {
     #[arg(long, value_name = "N|P%", value_parser = quantity::errors_max)]
     pub(super) max_errors: Option<ErrorsMax>,
 
-    /// Rejected records go to NAME.rejects.resp, which can be imported, and NAME.rejects.jsonl, which says why; `none`: nowhere [default: the input's name, in the working directory].
+    /// Rejected records go to NAME.rejects.resp, which can be imported, and NAME.rejects.jsonl, which says why; `none`: nowhere [default: the input's name, with the slots of --shard or --slots, in the working directory].
     #[arg(long, value_name = "NAME")]
     pub(super) rejects: Option<String>,
 

@@ -4,6 +4,7 @@ use panpipe::ErrorKind;
 use panpipe::slot::SLOT_COUNT;
 use serde_json::{Value, json};
 
+use super::feed;
 use super::meter::{Meter, Sample};
 use super::routes::{self, Routes};
 use super::signals::Signals;
@@ -26,9 +27,9 @@ struct Load {
 }
 
 impl Load {
-    fn add(&mut self, frame: &[u8]) {
+    fn add(&mut self, bytes: usize) {
         self.commands += 1;
-        self.bytes += frame.len() as u64;
+        self.bytes += bytes as u64;
     }
 }
 
@@ -52,6 +53,8 @@ pub(super) struct DryRun {
     /// Commands without a key, and those whose slot nobody serves.
     keyless: u64,
     unserved: u64,
+    /// Commands of several slots, of which each gets a part.
+    split: u64,
     unreadable: u64,
     cross_slot: u64,
     not_allowed: u64,
@@ -69,6 +72,7 @@ impl DryRun {
             total: Load::default(),
             keyless: 0,
             unserved: 0,
+            split: 0,
             unreadable: 0,
             cross_slot: 0,
             not_allowed: 0,
@@ -84,6 +88,7 @@ impl DryRun {
         signals: &Signals,
     ) -> Result<(), Failure> {
         for steps in 0u64.. {
+            let mut is_quiet = false;
             match input.next()? {
                 Step::Record(record) => {
                     self.records += 1;
@@ -97,11 +102,14 @@ impl DryRun {
                     self.refuse(bad.number, bad.offset, bad.reason);
                 }
                 Step::Pending => {}
-                Step::Waiting => input.wait(LONG_WAIT),
+                Step::Waiting => {
+                    input.wait(LONG_WAIT);
+                    is_quiet = true;
+                }
                 Step::End => return Ok(()),
             }
             // A look at the clock for each record would be a good part of the work.
-            if steps % STEPS_PER_LOOK == 0 {
+            if is_quiet || steps % STEPS_PER_LOOK == 0 {
                 if signals.is_asked() {
                     return Err(Failure::new(INTERRUPTED, "interrupted; nothing was written"));
                 }
@@ -115,15 +123,18 @@ impl DryRun {
     }
 
     fn add(&mut self, record: u64, offset: u64, command: &Command<'_>) {
-        self.total.add(command.frame);
+        self.total.add(command.frame.len());
+        if let Some(error) = feed::refusal(command) {
+            self.not_allowed += 1;
+            return self.refuse(record, offset, error.to_string());
+        }
         match routes::slots(command.frame).as_deref() {
             Ok([]) => self.keyless += 1,
-            Ok([slot]) => {
-                self.slots[usize::from(*slot)].add(command.frame);
-                match self.routes.owner(*slot) {
-                    Some(node) => self.nodes[node].add(command.frame),
-                    None => self.unserved += 1,
-                }
+            Ok([slot]) => self.route(*slot, command.frame.len()),
+            Ok(slots) if routes::is_split(command.frame) => {
+                self.split += 1;
+                let share = command.frame.len() / slots.len();
+                slots.iter().for_each(|&slot| self.route(slot, share));
             }
             Ok(slots) => {
                 self.cross_slot += 1;
@@ -137,6 +148,15 @@ impl DryRun {
                 }
                 self.refuse(record, offset, error.to_string());
             }
+        }
+    }
+
+    /// A command, or its part for this slot.
+    fn route(&mut self, slot: u16, bytes: usize) {
+        self.slots[usize::from(slot)].add(bytes);
+        match self.routes.owner(slot) {
+            Some(node) => self.nodes[node].add(bytes),
+            None => self.unserved += 1,
         }
     }
 
@@ -190,6 +210,7 @@ impl DryRun {
         let rest = [
             (self.keyless, "without a key (any node)"),
             (self.unserved, "for slots that no node serves"),
+            (self.split, "with keys in several slots, of which each gets its part"),
             (self.cross_slot, "with keys in several slots: they would be rejected"),
             (self.not_allowed, "that do not belong into a load: they would be rejected"),
         ];
@@ -237,6 +258,7 @@ impl DryRun {
             "hottest": self.hottest().iter().map(hot).collect::<Vec<_>>(),
             "keyless": self.keyless,
             "unserved": self.unserved,
+            "split": self.split,
             "cross_slot": self.cross_slot,
             "not_allowed": self.not_allowed,
             "unreadable": self.unreadable,

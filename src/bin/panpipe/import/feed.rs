@@ -111,11 +111,14 @@ impl From<&PaceArgs> for Pace {
 pub(super) struct Policy {
     on_error: OnError,
     errors_max: Option<ErrorsMax>,
+    /// There is a checkpoint: what ends because the load does is in no count, and a resume repeats it. Else it is rejected, so that it is
+    /// somewhere.
+    is_resumable: bool,
 }
 
 impl Policy {
-    pub(super) fn new(args: &ErrorArgs, pipe_compat: bool) -> Policy {
-        Policy { on_error: args.policy(pipe_compat), errors_max: args.max_errors }
+    pub(super) fn new(args: &ErrorArgs, pipe_compat: bool, is_resumable: bool) -> Policy {
+        Policy { on_error: args.policy(pipe_compat), errors_max: args.max_errors, is_resumable }
     }
 }
 
@@ -125,6 +128,8 @@ pub(super) struct Feed<'c> {
     pub(super) ledger: Ledger,
     pace: Pace,
     policy: Policy,
+    /// Records that failed in earlier runs: those have stopped the load already.
+    failures_before: u64,
     cursor: Cursor,
     /// Records taken in by this run.
     pub(super) taken: u64,
@@ -137,6 +142,7 @@ pub(super) struct Feed<'c> {
 impl<'c> Feed<'c> {
     pub(super) fn new(input: Input, loader: Loader<'c>, ledger: Ledger, pace: Pace, policy: Policy) -> Self {
         Feed {
+            failures_before: ledger.failures,
             input,
             loader,
             ledger,
@@ -227,24 +233,26 @@ impl<'c> Feed<'c> {
 
     /// Takes in what has become of the commands.
     pub(super) fn settle(&mut self) -> Result<(), Failure> {
-        while let Some(problem) = self.loader.next_problem() {
-            if !problem.is_cut_short {
-                self.ledger.fail(problem.tag, Cause::from(&problem));
-            }
-        }
+        self.take_problems();
         let committed = self.loader.committed();
         // What the loader refused it knows nothing of; it is done when all that it took is.
         let committed = if committed == self.cursor.pushed { self.cursor.handled } else { committed };
         self.ledger.settle(committed, self.read())
     }
 
-    /// What has no outcome gets none any more: the loader has finished. It is rejected, or left to a resume.
-    pub(super) fn give_up(&mut self, is_left: bool) -> Result<(), Failure> {
+    fn take_problems(&mut self) {
         while let Some(problem) = self.loader.next_problem() {
-            if !(problem.is_cut_short && is_left) {
+            // Also long before the end: servers that take no writes for too long stop the load, and cut short what they have refused.
+            if !(problem.is_cut_short && self.policy.is_resumable) {
                 self.ledger.fail(problem.tag, Cause::from(&problem));
             }
         }
+    }
+
+    /// What has no outcome gets none any more: the loader has finished. It is rejected, or left to a resume.
+    pub(super) fn give_up(&mut self) -> Result<(), Failure> {
+        self.take_problems();
+        let is_left = self.policy.is_resumable;
         // Of a record that was begun, what was not pushed must be told too, or nobody knows that half of it is missing.
         if let Some(begun) = self.cursor.begun.filter(|begun| begun.next > 0) {
             for at in begun.next..begun.commands {
@@ -293,6 +301,7 @@ impl<'c> Feed<'c> {
         }
         let (records, why) = (self.ledger.counts.records, "stopped");
         match (self.policy.on_error, self.policy.errors_max) {
+            (OnError::Stop, _) if failures == self.failures_before => None,
             (OnError::Stop, _) => Some(
                 Failure::new(STOPPED, format!("{why} at the first error: {}", self.first_error()))
                     .hint("--on-error skip goes on, and collects what is refused in the reject file"),
@@ -328,12 +337,19 @@ impl<'c> Feed<'c> {
 }
 
 fn send(loader: &mut Loader<'_>, command: &Command<'_>, tag: u64) -> Result<(), PushError> {
-    if command.is_unit {
-        let what = "MULTI .. EXEC cannot be loaded as one yet".to_owned();
-        return Err(PushError::Refused(Error::not_executed(ErrorKind::Config { what })));
+    if let Some(error) = refusal(command) {
+        return Err(PushError::Refused(error));
     }
     let keys = command.key.clone().map_or(RawKeys::Find, RawKeys::At);
     loader.push_raw(command.frame, keys, tag)
+}
+
+/// Why a command is not even shown to the loader.
+pub(super) fn refusal(command: &Command<'_>) -> Option<Error> {
+    command.is_unit.then(|| {
+        let what = "MULTI .. EXEC cannot be loaded as one yet".to_owned();
+        Error::not_executed(ErrorKind::Config { what })
+    })
 }
 
 impl Cause {

@@ -30,10 +30,6 @@ impl Log {
         Log { path, input, reading, next: Instant::now() + INTERVAL, written: None, has_failed: false }
     }
 
-    pub(super) fn keeps_checkpoint(&self) -> bool {
-        self.path.is_some()
-    }
-
     /// Writes the first one, before anything else is written: where it cannot be, nothing has happened yet.
     pub(super) fn begin(&mut self, ledger: &mut Ledger) -> Result<(), Failure> {
         if self.path.is_some() { self.write(ledger, false) } else { Ok(()) }

@@ -60,7 +60,9 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(choice: ProgressChoice, quiet: bool) -> Meter {
-        let is_terminal = io::stderr().is_terminal();
+        // A bar needs a line that can be written again.
+        let is_capable = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
+        let is_terminal = io::stderr().is_terminal() && (is_capable || cfg!(windows));
         let now = Instant::now();
         let face = match choice {
             _ if quiet => Face::Silent,

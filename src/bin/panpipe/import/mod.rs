@@ -92,15 +92,21 @@ pub(crate) fn run(
     if options.checks.dry_run {
         return dry_run(options, config, input, out);
     }
+    plan.check_input(&mut input)?;
     let begin = plan.begin(&mut input)?;
-    if let Begin::AlreadyDone(counts) = &begin {
+    if let Begin::At(checkpoint) = &begin
+        && checkpoint.finished
+    {
         if !options.output.quiet {
             out.paragraph(&format!(
                 "Nothing left to do: the checkpoint says that all {} records are done. --restart loads them again.",
-                counts.records
+                checkpoint.counts.records
             ));
         }
-        return Ok(());
+        // To look at what is there, and to tell the figures, is still something to do.
+        if options.checks.verify == Verify::None && options.output.summary.is_none() {
+            return summary::rejected(checkpoint.counts.rejected);
+        }
     }
     let mut client = target::connect(config)?;
     let signals = signals()?;
@@ -188,7 +194,7 @@ fn load(
         loader,
         ledger,
         Pace::from(&options.pace),
-        Policy::new(&options.errors, options.output.pipe_compat),
+        Policy::new(&options.errors, options.output.pipe_compat, options.resume.checkpoint.is_some()),
     );
     let session = Session {
         feed: &mut feed,
@@ -268,6 +274,7 @@ fn verify(
         None => Rejected::none(),
     };
     let timeout_ms = options.pace.timeout * 1000;
-    Verifier::new(client, options.checks.verify, report.counts.records, timeout_ms)
+    let began = report.resumed.is_none().then_some(report.closed.began);
+    Verifier::new(client, options.checks.verify, report.counts.records, began, timeout_ms)
         .run(&mut input, rejected, &mut meter, signals)
 }

@@ -30,27 +30,36 @@ pub(super) struct Plan<'o> {
 #[derive(Debug)]
 pub(super) enum Begin {
     Anew,
-    /// Where an earlier run was interrupted.
+    /// Where an earlier run was interrupted; or ended, where the checkpoint says that it is finished.
     At(Box<Checkpoint>),
-    AlreadyDone(Counts),
 }
 
 impl<'o> Plan<'o> {
     pub(super) fn of(options: &'o Options) -> Result<Plan<'o>, Failure> {
         let input = options.input.options()?;
         if options.checks.verify != Verify::None && input.path == "-" {
-            return Err(Failure::usage(
-                "--verify reads the input twice, which standard input does not allow",
-            )
-            .hint("load from a file, or without --verify"));
+            return Err(cannot_read_twice("standard input"));
         }
         let rejects = match options.errors.rejects.as_deref() {
             Some(NO_REJECTS) => None,
             Some(name) => Some(name.to_owned()),
-            None if input.path == "-" => Some("stdin".to_owned()),
-            None => Path::new(&input.path).file_name().map(|name| name.to_string_lossy().into_owned()),
+            None => rejects_name(&input),
         };
+        let goes_on = options.errors.policy(options.output.pipe_compat) == OnError::Skip;
+        if options.checks.verify != Verify::None && rejects.is_none() && goes_on {
+            return Err(Failure::usage("--verify reads in the reject file what not to look for")
+                .hint("leave out --rejects none, or --verify"));
+        }
+        refuse_overwriting(&input.path, options)?;
         Ok(Plan { options, input, rejects })
+    }
+
+    /// Whether the input can be read as often as the options want.
+    pub(super) fn check_input(&self, input: &mut Input) -> Result<(), Failure> {
+        if self.options.checks.verify != Verify::None && input.identity()?.is_none() {
+            return Err(cannot_read_twice("a pipe"));
+        }
+        Ok(())
     }
 
     /// What the input is called.
@@ -76,9 +85,6 @@ impl<'o> Plan<'o> {
             return Err(Failure::usage(format!("the checkpoint {name} {what}")).hint(hint));
         }
         self.refuse_changes(&checkpoint, input)?;
-        if checkpoint.finished {
-            return Ok(Begin::AlreadyDone(checkpoint.counts));
-        }
         Ok(Begin::At(Box::new(checkpoint)))
     }
 
@@ -164,7 +170,7 @@ impl<'o> Plan<'o> {
             Begin::Anew if self.options.resume.restart => {
                 (Before::Whatever, Counts::default(), Position::default())
             }
-            Begin::Anew | Begin::AlreadyDone(_) => (Before::Nothing, Counts::default(), Position::default()),
+            Begin::Anew => (Before::Nothing, Counts::default(), Position::default()),
         };
         Ok((Rejects::open(self.rejects.clone(), before)?, counts, done))
     }
@@ -189,6 +195,37 @@ impl<'o> Plan<'o> {
             ..LoadOptions::default()
         }
     }
+}
+
+fn cannot_read_twice(what: &str) -> Failure {
+    Failure::usage(format!("--verify reads the input twice, which {what} does not allow"))
+        .hint("load from a file, or without --verify")
+}
+
+/// Shards that read the same file at the same time must not write the same files.
+fn rejects_name(input: &InputOptions) -> Option<String> {
+    let name = match input.path.as_str() {
+        "-" => "stdin".to_owned(),
+        path => Path::new(path).file_name()?.to_string_lossy().into_owned(),
+    };
+    Some(match &input.slots {
+        Some(slots) => format!("{name}.{}-{}", slots.start(), slots.end()),
+        None => name,
+    })
+}
+
+/// What is written must not be what is read.
+fn refuse_overwriting(input: &str, options: &Options) -> Result<(), Failure> {
+    let Ok(input) = Path::new(input).canonicalize() else { return Ok(()) };
+    let written = [("--checkpoint", &options.resume.checkpoint), ("--summary", &options.output.summary)];
+    for (flag, path) in written {
+        let path = path.as_deref().filter(|path| *path != Path::new("-"));
+        if path.and_then(|path| path.canonicalize().ok()).is_some_and(|path| path == input && path.is_file())
+        {
+            return Err(Failure::usage(format!("{flag} names the input, which it would overwrite")));
+        }
+    }
+    Ok(())
 }
 
 /// What tells one input from another.

@@ -133,10 +133,10 @@ impl Rejects {
         self.base.as_deref()
     }
 
-    /// The files that have something in them: to import again, and to read.
-    pub(super) fn files(&self) -> Option<(String, String)> {
-        let has_some = self.base.is_some() && self.jsonl.len > 0;
-        has_some.then(|| (self.resp.path.display().to_string(), self.jsonl.path.display().to_string()))
+    /// The files that have something in them: to import again, which what cannot be read is not, and to read.
+    pub(super) fn files(&self) -> Option<(Option<String>, String)> {
+        let path = |sink: &Sink| (sink.len > 0).then(|| sink.path.display().to_string());
+        self.base.as_ref().and_then(|_| Some((path(&self.resp), path(&self.jsonl)?)))
     }
 }
 

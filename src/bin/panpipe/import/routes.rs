@@ -1,6 +1,6 @@
 //! Which node serves which slot, at one moment; and which slots a command is about.
 
-use panpipe::command::{Cmd, cmd, keys_of};
+use panpipe::command::{Cmd, cmd, keys_of, known_commands};
 use panpipe::engine::NodeInfo;
 use panpipe::slot::{SLOT_COUNT, slot_of};
 use panpipe::{Error, ErrorKind};
@@ -64,10 +64,26 @@ pub(super) fn slots(frame: &[u8]) -> Result<Vec<u16>, Error> {
     Ok(slots)
 }
 
+/// Whether a command whose keys are in several slots is sent as a part to each of them.
+pub(super) fn is_split(frame: &[u8]) -> bool {
+    let words = frame::words(frame);
+    let Some(name) = words.first() else { return false };
+    known_commands().any(|spec| spec.is_split() && spec.name().as_bytes().eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::import::testing::frame;
+
+    #[test]
+    fn commands_of_pairs_or_keys_alone_are_split() {
+        for (line, expected) in
+            [("mset a x b y", true), ("DEL a b", true), ("RENAME a b", false), ("X", false)]
+        {
+            assert_eq!(is_split(&frame(line)), expected, "{line}");
+        }
+    }
 
     #[test]
     fn slots_are_those_of_all_keys() {

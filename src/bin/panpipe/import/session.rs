@@ -34,6 +34,7 @@ pub(super) enum Ending {
 pub(super) struct Closed {
     pub(super) ending: Ending,
     pub(super) loader: panpipe::bulk::Summary,
+    pub(super) began: Instant,
     pub(super) elapsed: Duration,
 }
 
@@ -70,6 +71,10 @@ impl Session<'_, '_> {
                 self.feed.turn()?;
             }
             self.tend()?;
+            // What a load that stopped has cut short is no reason of its own.
+            if let State::Stopped(stop) = self.feed.loader.state() {
+                return Err(stopped(&stop));
+            }
             if let Some(verdict) = self.feed.verdict() {
                 return Err(verdict);
             }
@@ -130,13 +135,11 @@ impl Session<'_, '_> {
         if let Err(failure) = self.drain(Instant::now() + limit) {
             ending.worsen(failure);
         }
-        // Where there is a checkpoint, what has no outcome is left to a resume; else it is rejected, so that it is somewhere.
-        let is_left = self.log.keeps_checkpoint();
         let loader = self.feed.loader.finish(Duration::ZERO).unwrap_or_else(|error| {
             ending.worsen(Failure::new(CLUSTER, format!("cannot go on: {error}")));
             self.feed.loader.summary()
         });
-        if let Err(failure) = self.feed.give_up(is_left) {
+        if let Err(failure) = self.feed.give_up() {
             ending.worsen(failure);
         }
         let is_complete = matches!(ending, Ending::Complete);
@@ -144,7 +147,7 @@ impl Session<'_, '_> {
             ending.worsen(failure);
         }
         self.meter.end();
-        Closed { ending, loader, elapsed: began.elapsed() }
+        Closed { ending, loader, began, elapsed: began.elapsed() }
     }
 
     fn drain(&mut self, limit: Instant) -> Result<(), Failure> {
@@ -153,10 +156,12 @@ impl Session<'_, '_> {
                 self.feed.push_begun();
             }
             self.feed.turn()?;
-            if self.feed.is_answered() && !self.feed.is_within_record() {
+            let is_stopped = matches!(self.feed.loader.state(), State::Stopped(_));
+            // A loader that has stopped takes no second half of a record.
+            if self.feed.loader.pending() == 0 && (is_stopped || !self.feed.is_within_record()) {
                 break;
             }
-            if matches!(self.feed.loader.state(), State::Stopped(_)) {
+            if is_stopped {
                 self.feed
                     .loader
                     .run_until(Until::Drained, Some(TICK))

@@ -36,7 +36,8 @@ pub(super) struct Report {
     /// Count, class, first record, its text.
     pub(super) top_errors: Vec<(u64, String, u64, String)>,
     pub(super) errors: Vec<Value>,
-    pub(super) reject_files: Option<(String, String)>,
+    /// To import again, where there is anything, and why.
+    pub(super) reject_files: Option<(Option<String>, String)>,
     pub(super) checkpoint: Option<String>,
     pub(super) verified: Option<Verified>,
     pub(super) topology: Value,
@@ -69,15 +70,11 @@ impl Report {
                     let what = plural(mismatches as usize, "place");
                     return Err(Failure::new(MISMATCH, format!("{what} in the cluster not as written")));
                 }
-                if self.counts.rejected == 0 {
-                    return Ok(());
-                }
-                let what = format!("{} rejected", plural(self.counts.rejected as usize, "record"));
-                let failure = Failure::new(CHECK, what);
-                Err(match &self.reject_files {
-                    Some((resp, jsonl)) => {
+                rejected(self.counts.rejected).map_err(|failure| match &self.reject_files {
+                    Some((Some(resp), jsonl)) => {
                         failure.hint(format!("{jsonl} says why; panpipe import {resp} tries them once more"))
                     }
+                    Some((None, jsonl)) => failure.hint(format!("{jsonl} says why")),
                     None => failure,
                 })
             }
@@ -185,15 +182,21 @@ impl Report {
         if self.top_errors.len() > ERRORS_SHOWN {
             out.line(&format!("           and {} more kinds", self.top_errors.len() - ERRORS_SHOWN));
         }
-        if let Some((resp, jsonl)) = &self.reject_files {
-            out.paragraph(&format!("Rejected: {resp} (to import again), {jsonl} (why)"));
+        match &self.reject_files {
+            Some((Some(resp), jsonl)) => {
+                out.paragraph(&format!("Rejected: {resp} (to import again), {jsonl} (why)"));
+            }
+            Some((None, jsonl)) => out.paragraph(&format!("Rejected: {jsonl} (why)")),
+            None => {}
         }
     }
 
     /// The last lines of redis-cli --pipe.
     pub(super) fn print_as_pipe(&self, out: &mut Output) {
-        out.line("All data transferred. Waiting for the last reply...");
-        out.line("Last reply received from server.");
+        if matches!(self.closed.ending, Ending::Complete) {
+            out.line("All data transferred. Waiting for the last reply...");
+            out.line("Last reply received from server.");
+        }
         out.line(&format!(
             "errors: {}, replies: {}",
             self.counts.commands_failed + self.counts.unreadable,
@@ -275,6 +278,14 @@ impl Report {
     pub(super) fn save(&self, path: &Path, out: &mut Output) -> Result<(), Failure> {
         let json = self.to_json();
         save(&json, path, out)
+    }
+}
+
+/// How a load ends that was complete but for so many records.
+pub(super) fn rejected(records: u64) -> Result<(), Failure> {
+    match records {
+        0 => Ok(()),
+        some => Err(Failure::new(CHECK, format!("{} rejected", plural(some as usize, "record")))),
     }
 }
 

@@ -39,7 +39,7 @@ impl CommandLines {
         }
         made.clear();
         if let Err(reason) = self.words.split(line) {
-            return Found::bad(0, len, reason);
+            return self.statement.take_unreadable(len, reason);
         }
         if self.words.ends.is_empty() {
             return Found::Nothing { len };

@@ -58,9 +58,9 @@ impl Json {
         }
     }
 
-    /// Whether the array has ended: to go on behind that would need to know it.
+    /// Whether the array has ended, or has no element yet: to go on behind that would need to know it.
     pub(crate) fn is_within(&self) -> bool {
-        matches!(&self.shape, Shape::Text(text) if text.expected == Expected::Nothing)
+        matches!(&self.shape, Shape::Text(text) if matches!(text.expected, Expected::Nothing | Expected::First))
     }
 
     /// Gives up the line at the front, where objects are lines.
@@ -72,6 +72,10 @@ impl Json {
             }
             Shape::Text(_) => false,
         }
+    }
+
+    pub(crate) fn is_skipping(&self) -> bool {
+        matches!(&self.shape, Shape::Lines(lines) if lines.skipping)
     }
 
     /// The next byte is behind another record.

@@ -23,7 +23,7 @@ pub(crate) struct Lines {
     /// How far a line without its end was looked through.
     scanned: usize,
     /// The line is given up: everything until its end is left out.
-    skipping: bool,
+    pub(crate) skipping: bool,
 }
 
 impl Lines {

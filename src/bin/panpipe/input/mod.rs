@@ -111,6 +111,20 @@ pub(crate) struct Position {
     pub(crate) offset: u64,
 }
 
+/// A line of which no more is kept.
+struct Overlong {
+    offset: u64,
+    /// Its first bytes.
+    source: Vec<u8>,
+}
+
+/// How many of them.
+const OVERLONG_SHOWN_BYTES: usize = 64 * 1024;
+
+fn too_large(limit: usize) -> String {
+    format!("the record is larger than {limit} bytes, which is the limit")
+}
+
 /// An input that is open.
 pub(crate) struct Input {
     plain: Plain,
@@ -126,6 +140,8 @@ pub(crate) struct Input {
     discard_until: u64,
     is_discarding: bool,
     record_bytes_max: usize,
+    /// A line that is too long, while its end is looked for.
+    overlong: Option<Overlong>,
     /// The format, and how it was found.
     pub(crate) format: Format,
     pub(crate) format_found: &'static str,
@@ -159,6 +175,7 @@ impl Input {
             discard_until: 0,
             is_discarding: false,
             record_bytes_max: options.record_bytes_max,
+            overlong: None,
             format,
             format_found,
         })
@@ -188,10 +205,7 @@ impl Input {
                 Found::Record { before, len } | Found::Bad { before, len, .. }
                     if before + len > self.record_bytes_max =>
                 {
-                    let reason = self.give_up()?;
-                    if self.selection.takes_bad(self.position.records) {
-                        return Ok(Step::Bad(self.bad(0, self.shown_bytes, reason)));
-                    }
+                    self.give_up()?;
                 }
                 Found::Record { before, len } => {
                     self.count(before + len);
@@ -205,18 +219,22 @@ impl Input {
                         return Ok(Step::Bad(self.bad(before, len, reason)));
                     }
                 }
+                Found::Nothing { len } if self.overlong.is_some() => {
+                    self.shown_bytes = len;
+                    if let Some(overlong) = self.overlong.take_if(|_| !self.parser.is_skipping()) {
+                        self.count(len);
+                        if self.selection.takes_bad(self.position.records) {
+                            return Ok(Step::Bad(self.bad_overlong(overlong)));
+                        }
+                    }
+                }
                 Found::Nothing { len } => {
                     self.shown_bytes = len;
                     if !self.parser.is_within() {
                         self.position.offset = self.window.offset() + len as u64;
                     }
                 }
-                Found::More if self.window.bytes().len() >= self.record_bytes_max => {
-                    let reason = self.give_up()?;
-                    if self.selection.takes_bad(self.position.records) {
-                        return Ok(Step::Bad(self.bad(0, self.shown_bytes, reason)));
-                    }
-                }
+                Found::More if self.window.bytes().len() >= self.record_bytes_max => self.give_up()?,
                 Found::More => match self.fill()? {
                     Took::Bytes(_) => return Ok(Step::Pending),
                     Took::Waiting => return Ok(Step::Waiting),
@@ -263,17 +281,33 @@ impl Input {
         }
     }
 
-    /// A record is larger than any may be. Of a line the rest can be left out; nothing else has an end that can be found.
-    fn give_up(&mut self) -> Result<String, InputError> {
-        let limit = self.record_bytes_max;
-        let reason = format!("the record is larger than {limit} bytes, which is the limit");
-        if !self.parser.skip_line() {
-            return Err(self.fatal(0, &reason));
-        }
+    /// A line that was too long has ended.
+    fn bad_overlong(&mut self, overlong: Overlong) -> BadRecord<'_> {
+        let Overlong { offset, source } = overlong;
         self.made.clear();
+        self.made.buffer = source;
+        BadRecord {
+            number: self.position.records,
+            offset,
+            end: self.position.offset,
+            source: &self.made.buffer,
+            reason: too_large(self.record_bytes_max),
+        }
+    }
+
+    /// A record is larger than any may be. Of a line the rest can be left out, and only then is it told: who goes on behind it must not find
+    /// the rest. Nothing else has an end that can be found.
+    fn give_up(&mut self) -> Result<(), InputError> {
+        let limit = self.record_bytes_max;
+        if !self.parser.skip_line() {
+            return Err(self.fatal(0, &too_large(limit)));
+        }
+        let bytes = self.window.bytes();
+        let source = bytes.get(..limit.min(OVERLONG_SHOWN_BYTES)).unwrap_or(bytes).to_vec();
+        self.overlong = Some(Overlong { offset: self.window.offset(), source });
         // The rest of the line is left out by the parser.
-        self.count(limit);
-        Ok(reason)
+        self.shown_bytes = limit;
+        Ok(())
     }
 
     fn fill(&mut self) -> Result<Took, InputError> {

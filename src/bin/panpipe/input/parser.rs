@@ -76,6 +76,16 @@ impl Parser {
         true
     }
 
+    /// Whether the end of a line that was given up is still to come.
+    pub(crate) fn is_skipping(&self) -> bool {
+        match self {
+            Parser::KeyValue(kv) => kv.lines.skipping,
+            Parser::Commands(commands) => commands.lines.skipping,
+            Parser::Json(json) => json.is_skipping(),
+            Parser::Resp(_) | Parser::Delimited(_) => false,
+        }
+    }
+
     /// The next bytes are another part of the input, where a record begins.
     pub(crate) fn resume(&mut self) {
         match self {

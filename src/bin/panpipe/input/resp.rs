@@ -209,7 +209,7 @@ impl Resp {
             return Found::Nothing { len: end };
         }
         if let Err(reason) = self.inline.split(line) {
-            return Found::bad(0, end, reason);
+            return self.statement.take_unreadable(end, reason);
         }
         match self.inline.iter().next() {
             None => Found::Nothing { len: end },
@@ -266,11 +266,12 @@ fn short_number(bytes: &[u8], at: usize, sign: u8) -> Option<(usize, usize)> {
         return None;
     }
     let (first, second, third) = (digit(1), digit(2), digit(3));
-    if ends_at(3) && first < 10 && second < 10 {
+    let leads = (1..10).contains(&first);
+    if ends_at(3) && leads && second < 10 {
         Some((first * 10 + second, at + 5))
     } else if ends_at(2) && first < 10 {
         Some((first, at + 4))
-    } else if ends_at(4) && first < 10 && second < 10 && third < 10 {
+    } else if ends_at(4) && leads && second < 10 && third < 10 {
         Some((first * 100 + second * 10 + third, at + 6))
     } else {
         None
@@ -307,6 +308,7 @@ fn word(bytes: &[u8], at: usize) -> Result<(usize, usize), Option<&'static str>>
     }
 }
 
+/// Zeros in front make it none: a server would close the connection, and with it what others have on their way there.
 #[inline(always)]
 fn number(bytes: &[u8], start: usize) -> Number {
     let mut value = 0;
@@ -319,6 +321,9 @@ fn number(bytes: &[u8], start: usize) -> Number {
             None => return Number::More,
         }
         at += 1;
+        if at - start == 2 && bytes[start] == b'0' {
+            return Number::Wrong;
+        }
         if at - start > NUMBER_DIGITS_MAX {
             return Number::Wrong;
         }

@@ -37,6 +37,17 @@ impl Statement {
         self.unit.is_some()
     }
 
+    /// A line that is no command: between MULTI and EXEC it spoils the whole, as a server would not run it either.
+    pub(crate) fn take_unreadable(&mut self, len: usize, reason: String) -> Found {
+        match &mut self.unit {
+            Some(unit) => {
+                unit.wrong.get_or_insert(format!("MULTI .. EXEC with a line that cannot be read: {reason}"));
+                Found::Nothing { len }
+            }
+            None => Found::bad(0, len, reason),
+        }
+    }
+
     /// Takes the command that was written to `made.buffer`; `len` bytes of the input are it.
     pub(crate) fn take_written(&mut self, len: usize, keys: &mut KeyRules, made: &mut Made) -> Found {
         let frame = std::mem::take(&mut made.buffer);

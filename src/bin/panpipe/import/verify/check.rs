@@ -2,6 +2,8 @@
 //!
 //! Refuses to know other commands of the same key: the last one counts, and who that is the caller finds out.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use panpipe::command::{Cmd, cmd, keys_of};
 use panpipe::resp::reply::ReplyRef;
 
@@ -30,8 +32,43 @@ pub(super) enum Expected {
 pub(super) struct Check {
     pub(super) key: Vec<u8>,
     pub(super) expected: Expected,
-    /// It has a time to live that may have passed.
-    pub(super) expires: bool,
+    /// It does not live for ever.
+    pub(super) life: Option<Life>,
+}
+
+/// When a key expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// So many milliseconds after it was written.
+    Span(u64),
+    /// At a time, in milliseconds since 1970.
+    Until(u64),
+}
+
+impl Life {
+    /// `EX 10`, as far as it can be read.
+    fn of(option: &[u8], time: &[u8]) -> Option<Life> {
+        let time: u64 = std::str::from_utf8(time).ok()?.parse().ok()?;
+        let seconds = time.saturating_mul(1000);
+        match option.to_ascii_uppercase().as_slice() {
+            b"EX" => Some(Life::Span(seconds)),
+            b"PX" => Some(Life::Span(time)),
+            b"EXAT" => Some(Life::Until(seconds)),
+            b"PXAT" => Some(Life::Until(time)),
+            _ => None,
+        }
+    }
+
+    /// Whether it can be over for what was written at most `age` ago; without an age nobody knows when that was.
+    pub(super) fn may_be_over(self, age: Option<Duration>) -> bool {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Clocks differ.
+        let slack = Duration::from_secs(2);
+        match self {
+            Life::Span(ms) => age.is_none_or(|age| age + slack >= Duration::from_millis(ms)),
+            Life::Until(ms) => now() + slack >= Duration::from_millis(ms),
+        }
+    }
 }
 
 /// Something is not as it should be.
@@ -44,7 +81,7 @@ pub(super) struct Difference {
 
 impl Check {
     fn new(key: &[u8], expected: Expected) -> Check {
-        Check { key: key.to_vec(), expected, expires: false }
+        Check { key: key.to_vec(), expected, life: None }
     }
 
     /// What a command leaves behind at each of its keys; with `keys_only`, whether they should be there at all.
@@ -192,7 +229,9 @@ fn told(name: &str, args: &[&[u8]]) -> Option<Vec<Check>> {
         "SET" => set(key, rest),
         "SETEX" | "PSETEX" => {
             let value = rest.get(1)?.to_vec();
-            Some(vec![Check { expires: true, ..Check::new(key, Expected::Value(value)) }])
+            let option: &[u8] = if name == "SETEX" { b"EX" } else { b"PX" };
+            let life = Life::of(option, rest[0]);
+            Some(vec![Check { life, ..Check::new(key, Expected::Value(value)) }])
         }
         "GETSET" => one(Expected::Value(rest.first()?.to_vec())),
         "MSET" => Some(
@@ -221,8 +260,8 @@ fn set(key: &[u8], rest: &[&[u8]]) -> Option<Vec<Check>> {
     };
     let is_conditional = has(&["NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE"]);
     let expected = if is_conditional { Expected::Untold } else { Expected::Value(value.to_vec()) };
-    let expires = has(&["EX", "PX", "EXAT", "PXAT"]);
-    Some(vec![Check { expires, ..Check::new(key, expected) }])
+    let life = options.windows(2).find_map(|pair| Life::of(pair[0], pair[1]));
+    Some(vec![Check { life, ..Check::new(key, expected) }])
 }
 
 fn zadd(rest: &[&[u8]]) -> Option<Expected> {
@@ -280,7 +319,9 @@ mod tests {
         let bytes = |text: &str| text.as_bytes().to_vec();
         assert_eq!(expected("SET a 1"), Expected::Value(bytes("1")));
         assert_eq!(expected("set a 1 NX"), Expected::Untold);
-        assert!(checks("SET a 1 EX 5")[0].expires);
+        assert_eq!(checks("SET a 1 EX 5")[0].life, Some(Life::Span(5000)));
+        assert_eq!(checks("SET a 1 GET pxat 5")[0].life, Some(Life::Until(5)));
+        assert_eq!(checks("PSETEX a 7 x")[0].life, Some(Life::Span(7)));
         assert_eq!(expected("HSET h f 1 f 2"), Expected::Fields(vec![(bytes("f"), bytes("2"))]));
         assert_eq!(expected("ZADD z CH 1.5 m"), Expected::Scores(vec![(bytes("m"), 1.5)]));
         assert_eq!(expected("ZADD z GT 1.5 m"), Expected::Untold);
@@ -290,6 +331,14 @@ mod tests {
         assert_eq!(checks("DEL a b").iter().filter(|check| check.expected == Expected::Nothing).count(), 2);
         assert_eq!(checks("RENAME {a}1 {a}2").len(), 2, "both keys are out of date");
         assert_eq!(checks("PING"), []);
+    }
+
+    #[test]
+    fn what_cannot_have_expired_has_not() {
+        let minute = Some(Duration::from_secs(60));
+        assert!(Life::Span(61_000).may_be_over(minute) && !Life::Span(70_000).may_be_over(minute));
+        assert!(Life::Span(u64::MAX).may_be_over(None), "nobody knows when it was written");
+        assert!(Life::Until(1).may_be_over(minute) && !Life::Until(u64::MAX).may_be_over(None));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod check;
 mod rejected;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use panpipe::Client;
 use panpipe::resp::reply::ReplyRef;
@@ -26,6 +27,8 @@ pub(super) use rejected::Rejected;
 /// Questions of one flush.
 const QUESTIONS: usize = 1000;
 const BYTES: usize = 4 << 20;
+/// Signals and progress are looked at after so many records.
+const RECORDS_PER_LOOK: u64 = 4096;
 /// Differences that are kept; those beyond are mismatches without a second look.
 const KEPT_MAX: usize = 100_000;
 const SHOWN_MAX: usize = 10;
@@ -62,6 +65,8 @@ struct Asked {
 
 pub(super) struct Verifier<'a> {
     client: &'a mut Client,
+    /// Nothing was written before; not known of what an earlier run has written.
+    began: Option<Instant>,
     /// The deadline of each flush.
     timeout_ms: u64,
     keys_only: bool,
@@ -75,7 +80,13 @@ pub(super) struct Verifier<'a> {
 }
 
 impl<'a> Verifier<'a> {
-    pub(super) fn new(client: &'a mut Client, verify: Verify, records: u64, timeout_ms: u64) -> Self {
+    pub(super) fn new(
+        client: &'a mut Client,
+        verify: Verify,
+        records: u64,
+        began: Option<Instant>,
+        timeout_ms: u64,
+    ) -> Self {
         let step = match verify {
             Verify::Sample(wanted) => (records / wanted).max(1),
             _ => 1,
@@ -84,6 +95,7 @@ impl<'a> Verifier<'a> {
         let keys_only = verify == Verify::Count;
         Verifier {
             client,
+            began,
             timeout_ms,
             keys_only,
             step,
@@ -121,8 +133,12 @@ impl<'a> Verifier<'a> {
                 Step::Waiting => input.wait(LONG_WAIT),
                 Step::End => break,
             }
-            if self.batch.len() >= QUESTIONS || self.batch_bytes >= BYTES {
+            let is_full = self.batch.len() >= QUESTIONS || self.batch_bytes >= BYTES;
+            if is_full {
                 self.ask()?;
+            }
+            // A sample asks rarely.
+            if is_full || self.found.records.is_multiple_of(RECORDS_PER_LOOK) {
                 if signals.is_asked() {
                     return Err(Failure::new(
                         INTERRUPTED,
@@ -186,11 +202,12 @@ impl<'a> Verifier<'a> {
         let tickets: Vec<_> =
             questions.map(|question| question.map(|question| pipe.call::<()>(question))).collect();
         let replies = pipe.flush().map_err(|error| Failure::from_library("verify", &error))?;
+        let age = self.began.map(|began| began.elapsed());
         for (asked, ticket) in batch.into_iter().zip(tickets) {
             self.found.supersede(&asked.check);
             match ticket.map(|ticket| replies.reply(ticket)) {
                 None => self.found.count_untold(&asked.command),
-                Some(Ok(reply)) => self.found.judge(asked, reply),
+                Some(Ok(reply)) => self.found.judge(asked, reply, age),
                 Some(Err(error)) if error.server().is_some() => {
                     let difference =
                         Difference { part: None, what: format!("asking for it failed: {error}") };
@@ -218,8 +235,8 @@ impl Verified {
         }
     }
 
-    fn judge(&mut self, asked: Asked, reply: ReplyRef<'_>) {
-        if asked.check.expires && asked.check.finds_nothing(reply) {
+    fn judge(&mut self, asked: Asked, reply: ReplyRef<'_>, age: Option<Duration>) {
+        if asked.check.life.is_some_and(|life| life.may_be_over(age)) && asked.check.finds_nothing(reply) {
             self.expired += 1;
             return;
         }

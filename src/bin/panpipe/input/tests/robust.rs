@@ -122,6 +122,36 @@ fn any_record_can_be_gone_on_behind() {
 }
 
 #[test]
+fn wherever_it_waits_can_be_gone_on_at() {
+    let late = b"[ \n\t {\"a\": 1}, {\"a\": 2} ] \n".to_vec();
+    let long = InputOptions { record_bytes_max: 20, ..format(Format::Kv) };
+    let long = ("long", format!("a\t1\n{0}\t{0}\nb\t2\n{0}", "x".repeat(50)).into_bytes(), long);
+    let late = ("late", late, InputOptions { templates: vec!["SET k #{a}".into()], ..format(Format::Json) });
+    for (name, bytes, options) in samples().into_iter().chain([late, long]) {
+        let whole = read_by(&bytes, usize::MAX, &options);
+        let source = Source::reader(Trickle { bytes: bytes.clone(), at: 0, step: 1 }, "test");
+        let mut input = Input::from_source(source, &options).expect("it opens");
+        let (mut seen, mut places) = (0, Vec::new());
+        loop {
+            match input.next().expect("nothing is wrong with it") {
+                Step::Record(_) | Step::Bad(_) => seen += 1,
+                Step::Pending | Step::Waiting => {}
+                Step::End => break,
+            }
+            if places.last().is_none_or(|(place, _)| *place != input.position()) {
+                places.push((input.position(), seen));
+            }
+        }
+        for (place, seen) in places {
+            let source = Source::reader(std::io::Cursor::new(bytes.clone()), "test");
+            let mut input = Input::from_source(source, &options).expect("it opened before");
+            input.resume(place).expect("the place is there");
+            assert_eq!(steps(&mut input), whole[seen..], "{name} at {place:?}");
+        }
+    }
+}
+
+#[test]
 fn a_plain_file_is_sought_in_and_known_again() {
     let path = std::env::temp_dir().join(format!("panpipe-input-{}.kv", std::process::id()));
     let text: String = (0..50_000).map(|number| format!("key:{number:06}\tvalue\n")).collect();
@@ -200,6 +230,7 @@ fn records_that_are_too_large_are_left_out_or_end_the_input() {
         "{}",
         seen[1]
     );
+    assert!(seen[1].starts_with("2@4..200006 "), "{}", seen[1]);
     assert_eq!(seen[2], "3@200006..200010 | SET b 2 [b]");
     let resp = format!("*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$3\r\nDEL\r\n$100000\r\n{long}\r\n");
     let seen = read(resp.as_bytes(), &limit(format(Format::Resp)));
@@ -254,6 +285,15 @@ fn broken_frames_end_the_input_where_they_are() {
             "*2\r\n$99999999999\r\n",
             "record 1, byte 4: the length of a word is no number (word 1 of 2, which begins with '$')",
         ),
+        (
+            "*2\r\n$03\r\nGET\r\n$1\r\na\r\n",
+            "record 1, byte 4: the length of a word is no number (word 1 of 2, which begins with '$')",
+        ),
+        (
+            "*2\r\n$3\r\nGET\r\n$001\r\na\r\n",
+            "record 1, byte 13: the length of a word is no number (word 2 of 2, which begins with '$')",
+        ),
+        ("*02\r\n", "record 1, byte 0: no number of words stands behind the * that begins a command"),
         ("*x\r\n", "record 1, byte 0: no number of words stands behind the * that begins a command"),
         ("*9999999999\r\n", "record 1, byte 0: no number of words stands behind the * that begins a command"),
         (
@@ -298,6 +338,10 @@ fn units_are_of_one_slot() {
         ("MULTI\nmset a x b x\nEXEC", "MULTI .. EXEC over keys of several slots: no node has them all"),
         ("MULTI\nnope a\nEXEC", "MULTI .. EXEC with nope, whose keys are not known"),
         ("MULTI\nset a x\nMULTI\nEXEC", "MULTI within MULTI"),
+        (
+            "MULTI\nset a x\nset \"b\nset a y\nEXEC",
+            "MULTI .. EXEC with a line that cannot be read: the quote at byte 4 of the line is not closed",
+        ),
         ("EXEC", "EXEC without MULTI"),
         (
             "MULTI\nset a x\n",
