@@ -15,7 +15,9 @@ use crate::report::Document;
 use crate::suite::Length;
 use crate::sweep::Parameter;
 use crate::target::{Kind, Spec};
-use crate::{ab, flame, matrix, report, ring, standing, suite, timeline, transports, worker, workload};
+use crate::{
+    ab, flame, loading, matrix, report, ring, standing, suite, timeline, transports, worker, workload,
+};
 
 /// Clients of Redis and Valkey clusters side by side: the same commands to the same servers, in turn, each in a process of its own.
 #[derive(Debug, Parser)]
@@ -78,6 +80,14 @@ enum Command {
     Transports(transports::Options),
     /// What each way of using io_uring costs: the floor with it against the floor without. About five minutes.
     Ring(ring::Options),
+    /// Bulk loading: `panpipe import` against `redis-cli --pipe` and programs that use redis-rs, with the same files. About ten minutes.
+    Load(Box<loading::Options>),
+    /// One contender of `load`; started by it.
+    #[command(hide = true)]
+    LoadPart(loading::Part),
+    /// Starts a program and tells what it used; started by `load`.
+    #[command(hide = true)]
+    Measure,
     /// A contender's own process; started by the others.
     #[command(hide = true)]
     Worker,
@@ -316,6 +326,9 @@ pub(crate) fn run() -> Result<()> {
         Command::Table(options) => table(&options),
         Command::Transports(options) => transports::run(&options),
         Command::Ring(options) => ring_table(&options),
+        Command::Load(options) => loading::run(&options),
+        Command::LoadPart(part) => part.run(),
+        Command::Measure => loading::measure(),
         Command::Worker => worker::serve(),
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Distribution {
     Zipf,
     /// Four of five choices fall on one key in five.
     Hotspot,
+    /// Every key once, one after the other.
+    InOrder,
 }
 
 const ZIPF_EXPONENT: f64 = 0.99;
@@ -29,13 +31,15 @@ pub(crate) struct Chooser {
     keys: u32,
     distribution: Distribution,
     zipf: Zipf<f64>,
+    /// The one that comes next in order.
+    next: u32,
 }
 
 impl Chooser {
     pub(crate) fn new(distribution: Distribution, keys: u32, seed: u64) -> Chooser {
         // At least one key and a positive exponent: the only demands of the distribution.
         let zipf = Zipf::new(f64::from(keys.max(1)), ZIPF_EXPONENT).expect("one key at least");
-        Chooser { random: StdRng::seed_from_u64(seed), keys: keys.max(1), distribution, zipf }
+        Chooser { random: StdRng::seed_from_u64(seed), keys: keys.max(1), distribution, zipf, next: 0 }
     }
 
     /// The next key's number.
@@ -45,6 +49,11 @@ impl Chooser {
             Distribution::Zipf => {
                 let rank = self.zipf.sample(&mut self.random) as u64;
                 spread(rank.saturating_sub(1), self.keys)
+            }
+            Distribution::InOrder => {
+                let key = self.next;
+                self.next = (key + 1) % self.keys;
+                key
             }
             Distribution::Hotspot => {
                 let hot = ((f64::from(self.keys) * HOT_KEYS) as u32).max(1);
@@ -100,6 +109,13 @@ mod tests {
         let counts = counts(Distribution::Hotspot);
         let hot: usize = counts[..200].iter().sum();
         assert!((79_000..81_500).contains(&hot), "{hot}");
+    }
+
+    #[test]
+    fn in_order_every_key_comes_once() {
+        let mut chooser = Chooser::new(Distribution::InOrder, 3, 7);
+        let keys: Vec<u32> = (0..7).map(|_| chooser.next_key()).collect();
+        assert_eq!(keys, [0, 1, 2, 0, 1, 2, 0]);
     }
 
     #[test]

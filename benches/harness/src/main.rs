@@ -7,6 +7,7 @@ mod contender;
 mod flame;
 mod keys;
 mod load;
+mod loading;
 mod matrix;
 mod measure;
 mod plain;

@@ -118,8 +118,11 @@ impl Workload {
         }
     }
 
-    /// How many different batches are prepared: enough for variety, few enough for the cache.
+    /// How many different batches are prepared: enough for variety, few enough for the cache; all there are where each key comes once.
     pub(crate) fn batches_prepared(&self) -> usize {
+        if self.distribution == Distribution::InOrder {
+            return (self.keys as usize).div_ceil(self.batch.max(1));
+        }
         (20_000 / self.batch.max(1)).clamp(4, 200)
     }
 

@@ -42,7 +42,7 @@ impl Document {
             schema: SCHEMA,
             made_at: now.to_string(),
             machine: Machine::this(),
-            command: command(std::env::args()),
+            command: own_command(),
             outcomes,
         })
     }
@@ -98,6 +98,11 @@ impl Document {
         text.push('\n');
         Ok(text)
     }
+}
+
+/// The command line of this process, as it may be shown.
+pub(crate) fn own_command() -> String {
+    command(std::env::args())
 }
 
 /// A command line to be read, and to be given to a shell again.

@@ -27,7 +27,12 @@ static LOAD_AVERAGE: OnceLock<Option<[f64; 3]>> = OnceLock::new();
 
 /// Notes what else the machine does, before we do anything ourselves.
 pub(crate) fn begin() {
-    LOAD_AVERAGE.get_or_init(|| load_average(&file("/proc/loadavg")));
+    LOAD_AVERAGE.get_or_init(load_average_now);
+}
+
+/// What the machine does now: over one, five and fifteen minutes.
+pub(crate) fn load_average_now() -> Option<[f64; 3]> {
+    load_average(&file("/proc/loadavg"))
 }
 
 impl Machine {

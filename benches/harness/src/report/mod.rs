@@ -22,8 +22,8 @@ mod sweep;
 mod syscalls;
 mod table;
 
-pub(crate) use document::Document;
-pub(crate) use machine::begin;
+pub(crate) use document::{Document, own_command};
+pub(crate) use machine::{Machine, begin, load_average_now};
 pub(crate) use table::{settings, table, wide};
 
 /// Writes all files of a report and answers their names: `report.json`, `report.csv`, `latencies.hlog`, pictures, `report.html`.

@@ -32,6 +32,10 @@ impl<'a> Commands<'a> {
 
     /// The next whole command.
     pub(super) fn next(&mut self) -> Option<Command<'a>> {
+        // redis-cli --pipe ends with one; servers skip blank lines too.
+        while self.bytes.get(self.consumed..)?.starts_with(b"\r\n") {
+            self.consumed += 2;
+        }
         let (count, mut at) = header(self.bytes, self.consumed)?;
         let mut parts: [&[u8]; 3] = [&[]; 3];
         for number in 0..count {
@@ -299,6 +303,15 @@ mod tests {
             };
             assert_eq!(names, expected, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn blank_lines_between_commands_are_none() {
+        let mut commands = Commands::new(b"\r\n*1\r\n$4\r\nPING\r\n\r\n\r\n");
+        assert_eq!(commands.next().map(|command| command.name), Some(&b"PING"[..]));
+        assert!(commands.next().is_none() && commands.consumed() == 20);
+        let mut commands = Commands::new(b"\r");
+        assert!(commands.next().is_none() && commands.consumed() == 0);
     }
 
     #[test]
