@@ -273,8 +273,11 @@ fn check_reply(number: u32, result: &Result<ReplyRef<'_>, Error>) {
         }
         Ok(_) => {}
         Err(error) => {
+            // These servers send redirects for any slot, which with `high_integrity` is taken for a reply to another command.
+            let is_strange =
+                matches!(error.kind(), ErrorKind::Desync { what } if what.contains("names another slot"));
             let never = matches!(error.kind(), ErrorKind::Desync { .. } | ErrorKind::Decode { .. });
-            assert!(!never, "{number}: {error}");
+            assert!(!never || is_strange, "{number}: {error}");
         }
     }
 }
