@@ -64,6 +64,19 @@ fn allocations(mut round: impl FnMut() -> Result<(), Error>) -> Result<alloc::Al
     result.map(|()| allocations)
 }
 
+/// As `allocations`, of the first of twenty attempts that sees none, or else of the last. How replies are cut, and with it which buffers are
+/// needed at once, is a matter of chance on a busy machine: what grows then has grown for good, and what allocates each time never ends.
+fn allocations_in_the_end(mut round: impl FnMut() -> Result<(), Error>) -> Result<alloc::Allocations, Error> {
+    let mut seen = allocations(&mut round)?;
+    for _ in 1..20 {
+        if seen == NONE {
+            break;
+        }
+        seen = allocations(&mut round)?;
+    }
+    Ok(seen)
+}
+
 const NONE: alloc::Allocations = alloc::Allocations { count: 0, bytes: 0 };
 
 /// The typed commands, and results that are looked at where they lie.
@@ -203,7 +216,7 @@ fn a_window_that_is_kept_full_allocates_nothing() -> Result<(), Error> {
     let keys = keys(400);
     fill_buffers(&mut client, Kind::Get, &keys)?;
     submit(&mut client, Kind::Get, &keys)?;
-    let seen = allocations(|| {
+    let seen = allocations_in_the_end(|| {
         client.wait(Some(std::time::Duration::ZERO))?;
         let mut taken = 0;
         while let Some(completion) = client.next_completion() {
@@ -270,7 +283,7 @@ fn loads(options: LoadOptions) -> Result<(), Error> {
     }
     let mut loader = client.loader(options)?;
     let mut tag = 0;
-    let seen = allocations(|| {
+    let seen = allocations_in_the_end(|| {
         for frame in &frames {
             tag += 1;
             while let Err(error) = loader.push_raw(frame, RawKeys::Find, tag) {
