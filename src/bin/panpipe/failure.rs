@@ -123,29 +123,6 @@ fn without_passwords(text: &str) -> String {
     clean + rest
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_told_without_their_passwords() {
-        for (text, clean) in [
-            ("cannot read redis://:s3@am/e@n:1: no such file", "cannot read redis://***@n:1: no such file"),
-            (
-                "\"redis://ada:sesame@n:1,m:2\" and valkey://:x@m",
-                "\"redis://***@n:1,m:2\" and valkey://***@m",
-            ),
-            ("--url redis://10.0.0.1:7000 and a@b", "--url redis://10.0.0.1:7000 and a@b"),
-            ("://", "://"),
-        ] {
-            assert_eq!(without_passwords(text), clean);
-        }
-        let failure =
-            Failure::input("redis://:sesame@n").hint("not redis://:sesame@n").join(Failure::check("x://y@z"));
-        assert!(!failure.to_json().to_string().contains("sesame"));
-    }
-}
-
 /// What a person can do about it.
 fn advice(error: &Error) -> Option<String> {
     let text = match error.kind() {
@@ -180,4 +157,27 @@ fn advice(error: &Error) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_without_their_passwords() {
+        for (text, clean) in [
+            ("cannot read redis://:s3@am/e@n:1: no such file", "cannot read redis://***@n:1: no such file"),
+            (
+                "\"redis://ada:sesame@n:1,m:2\" and valkey://:x@m",
+                "\"redis://***@n:1,m:2\" and valkey://***@m",
+            ),
+            ("--url redis://10.0.0.1:7000 and a@b", "--url redis://10.0.0.1:7000 and a@b"),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_passwords(text), clean);
+        }
+        let failure =
+            Failure::input("redis://:sesame@n").hint("not redis://:sesame@n").join(Failure::check("x://y@z"));
+        assert!(!failure.to_json().to_string().contains("sesame"));
+    }
 }
