@@ -7,7 +7,6 @@ use super::*;
 mod arguments;
 mod planes;
 mod robust;
-mod speed;
 
 /// Gives so many bytes at a time.
 struct Trickle {
