@@ -177,8 +177,8 @@ impl Engine {
         self.resent.0.retain(|sequence, _| live.contains(sequence));
     }
 
-    /// How many of the commands at the front were sent whole.
-    fn sent_whole(&self, entries: &[InFlight], acked: u64, sent: u64) -> usize {
+    /// How many of the commands at the front were sent whole. One whose reply `has_begun` ran, or some of it: it counts.
+    fn sent_whole(&self, entries: &[InFlight], acked: u64, sent: u64, has_begun: bool) -> usize {
         // A build that breaks the rule is in doubt about what had only been begun.
         let keeps_unsent = keeps!(self.config, NeverSent);
         let mut at = acked;
@@ -187,7 +187,8 @@ impl Engine {
             at += u64::from(entry.len);
             at <= sent || (begun && !keeps_unsent)
         };
-        entries.iter().take_while(is_sent).count()
+        let count = entries.iter().take_while(is_sent).count();
+        if has_begun { count.max(1).min(entries.len()) } else { count }
     }
 
     /// For each command that was sent whole, oldest first: whether it is sent again.
@@ -199,7 +200,7 @@ impl Engine {
         sent: u64,
         has_begun: bool,
     ) -> Vec<bool> {
-        let count = self.sent_whole(entries, acked, sent);
+        let count = self.sent_whole(entries, acked, sent, has_begun);
         let entries = entries.get(..count).unwrap_or_default();
         let mut resend = vec![false; count];
         let Some(link) = self.links.get_mut(usize::from(row)) else { return resend };
@@ -257,12 +258,14 @@ impl Engine {
         if entry.has(InFlight::RETRY_NEVER | InFlight::RETRY_ALWAYS) {
             return entry.has(InFlight::RETRY_ALWAYS);
         }
-        let of_batch = self.batches.row(entry.batch).and_then(|batch| batch.options.retry_unknown);
+        let of_batch = self.batches.row(entry.owner()).and_then(|batch| batch.options.retry_unknown);
         match of_batch.unwrap_or(self.config.retry_unknown) {
             RetryUnknown::Never => false,
             RetryUnknown::Always => true,
             RetryUnknown::ReadOnly => entry.has(InFlight::READ_ONLY),
-            RetryUnknown::Idempotent => entry.has(InFlight::READ_ONLY) || is_idempotent(&bytes()),
+            RetryUnknown::Idempotent => {
+                entry.has(InFlight::READ_ONLY) || !entry.is_unit() && is_idempotent(&bytes())
+            }
         }
     }
 

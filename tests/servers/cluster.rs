@@ -200,7 +200,19 @@ impl Cluster {
     /// Waits until all responsive nodes are up and agree on who owns which slot.
     #[track_caller]
     pub(crate) fn wait_agreed(&self) {
-        wait_until("the nodes to agree", PATIENCE, || form::agreed(self).map(|_| ()));
+        let start = Instant::now();
+        let mut bumps = 0;
+        wait_until("the nodes to agree", PATIENCE, || {
+            let agreed = form::agreed(self).map(|_| ());
+            if agreed.is_err() && start.elapsed() > BUMP_EVERY * (bumps + 1) {
+                bumps += 1;
+                for node in self.primaries() {
+                    // A refusal says that it is too early; there is a next time.
+                    let _ = self.try_call(node, &["CLUSTER", "BUMPEPOCH"]);
+                }
+            }
+            agreed
+        });
     }
 
     /// Waits until all responsive nodes agree, all slots are covered, they see each other as well, and every replica
@@ -210,6 +222,10 @@ impl Cluster {
         wait_until("the cluster to be healthy", PATIENCE, || form::healthy(self));
     }
 }
+
+/// A slot that moved to and fro within moments may stay, in the view of a third node, with the one that had it in between: that one no longer
+/// claims it, and its epoch is the greatest. A greater one of the owner's settles that.
+const BUMP_EVERY: Duration = Duration::from_secs(5);
 
 fn start_node(version: Version, options: &ClusterOptions) -> Node {
     let node_timeout = options.node_timeout_ms.to_string();

@@ -27,8 +27,10 @@ struct Mark {
     asks_view: Option<Timestamp>,
     /// It went where its slot belongs: what a redirect of it says is believed.
     teaches: bool,
-    /// The number of one of the callers' commands.
+    /// The number of one of the callers' commands; of a unit at its EXEC.
     number: Option<u32>,
+    /// The number of the unit that it is a part of, in front of EXEC.
+    within: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,10 @@ struct Line {
     /// The reply to the handshake's first command has come.
     is_greeted: bool,
     is_asking: bool,
+    /// MULTI was written and EXEC was not: the number of the commands behind it, once there is one.
+    unit: Option<Option<u32>>,
+    /// A reply within a unit has been a refusal.
+    unit_refused: bool,
     /// When the first byte of `written` was written.
     began: Timestamp,
     /// Replies since nothing was awaited last.
@@ -57,6 +63,8 @@ impl Line {
             awaited: VecDeque::new(),
             is_greeted: false,
             is_asking: false,
+            unit: None,
+            unit_refused: false,
             began: Timestamp::ZERO,
             answered: 0,
             port: 0,
@@ -185,14 +193,18 @@ impl Tap for Monitor {
             line.answered = if line.awaited.is_empty() { 0 } else { line.answered + 1 };
             if let (true, Some(mark), [b'-', text @ ..]) = (line.is_greeted, mark, reply)
                 && coverage.refusal(text, place, mark.several_keys)
-                && let Some(number) = mark.number
+                && let Some(number) = mark.number.or(mark.within)
             {
                 let trail = trail_of(trails, number);
                 trail.refused_last = Some(*now);
-                if text.starts_with(b"MOVED") || text.starts_with(b"ASK") {
+                // A unit is redirected once, however many of its commands are.
+                let is_redirect = text.starts_with(b"MOVED") || text.starts_with(b"ASK");
+                if is_redirect && !line.unit_refused {
                     trail.redirects.push(*now);
                 }
+                line.unit_refused |= mark.within.is_some();
             }
+            line.unit_refused &= mark.is_some_and(|mark| mark.within.is_some());
             line.is_greeted |= !reply.starts_with(b"-");
             if let Some((slot, port)) = moved(reply) {
                 moves.push(Move { at: *now, slot, port });
@@ -239,14 +251,29 @@ impl Line {
         let name = String::from_utf8_lossy(&name).into_owned();
         let is_greeting = matches!(name.as_str(), "HELLO" | "AUTH" | "CLIENT" | "READONLY")
             || (name == "CLUSTER" && words.get(1) == Some(&b"MYID".as_slice()));
+        let number = number_of(words);
+        let was_unit = self.unit;
+        self.unit = match (name.as_str(), was_unit) {
+            ("MULTI", _) => Some(None),
+            ("EXEC", _) => None,
+            (_, Some(before)) => Some(before.or(number)),
+            (_, None) => None,
+        };
+        let within = self.unit.flatten();
         self.awaited.push_back(Mark {
             several_keys,
             greets: is_greeting,
             teaches,
             asks_view: asks_view.then_some(now),
-            number: number_of(words),
+            number: if name == "EXEC" { was_unit.flatten() } else { number.filter(|_| within.is_none()) },
+            within,
         });
-        let was_asking = std::mem::replace(&mut self.is_asking, name == "ASKING");
+        if was_unit.is_some() && name != "EXEC" && (number.is_none() || number != within) {
+            return Some(format!("{name} stands within a unit"));
+        }
+        // The server keeps the flag that ASKING sets until EXEC.
+        let keeps_asking = self.is_asking && self.unit.is_some();
+        let was_asking = std::mem::replace(&mut self.is_asking, name == "ASKING" || keeps_asking);
         if !is_greeting && !self.is_greeted {
             return Some(format!("{name} was written before the handshake was verified"));
         }
