@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::form;
 use super::permit::{CLUSTERS, Permit};

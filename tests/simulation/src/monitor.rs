@@ -13,14 +13,14 @@ use panpipe::testkit::Tap;
 
 use panpipe::slot::slot_of;
 
-use crate::coverage::{Coverage, Place};
+use crate::coverage::{Coverage, Place, Shape};
 use crate::ops::{first_words, number_of};
 use crate::views::{Heard, Move};
 
 /// A command on its way or at its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mark {
-    several_keys: bool,
+    shape: Shape,
     /// Part of the handshake.
     greets: bool,
     /// A question for the topology, and when it was asked.
@@ -46,6 +46,8 @@ struct Line {
     unit: Option<Option<u32>>,
     /// A reply within a unit has been a refusal.
     unit_refused: bool,
+    /// The unit whose replies come stands at the front of the window.
+    unit_is_first: bool,
     /// When the first byte of `written` was written.
     began: Timestamp,
     /// Replies since nothing was awaited last.
@@ -65,6 +67,7 @@ impl Line {
             is_asking: false,
             unit: None,
             unit_refused: false,
+            unit_is_first: false,
             began: Timestamp::ZERO,
             answered: 0,
             port: 0,
@@ -150,7 +153,8 @@ impl Tap for Monitor {
     fn sent(&mut self, conn: ConnId, node: usize, bytes: &[u8]) {
         let line = self.lines.entry(conn).or_insert_with(Line::new);
         let mut written = std::mem::take(&mut line.written);
-        if written.is_empty() {
+        // What was begun is completed, a unit as a whole.
+        if written.is_empty() && line.unit.is_none() {
             line.began = self.now;
         }
         written.extend_from_slice(bytes);
@@ -163,7 +167,9 @@ impl Tap for Monitor {
             let relapse = line.relapse(&words, port, &self.lessons);
             let breach = line.on_command(&words, self.now).or(relapse.filter(|_| !self.is_relaxed));
             self.breaches.extend(breach.map(|breach| format!("{conn:?}: {breach}")));
-            line.began = self.now;
+            if line.unit.is_none() {
+                line.began = self.now;
+            }
             if let Some(number) = line.awaited.back().and_then(|mark| mark.number) {
                 trail_of(&mut self.trails, number).written += 1;
             }
@@ -190,9 +196,15 @@ impl Tap for Monitor {
                 _ => Place::Middle,
             };
             let mark = line.awaited.pop_front();
+            let place = match mark {
+                Some(Mark { shape: shape @ (Shape::WithinMulti | Shape::Exec), .. }) => {
+                    place_of_unit(&mut line.unit_is_first, &line.awaited, shape, place)
+                }
+                _ => place,
+            };
             line.answered = if line.awaited.is_empty() { 0 } else { line.answered + 1 };
             if let (true, Some(mark), [b'-', text @ ..]) = (line.is_greeted, mark, reply)
-                && coverage.refusal(text, place, mark.several_keys)
+                && coverage.refusal(text, place, mark.shape)
                 && let Some(number) = mark.number.or(mark.within)
             {
                 let trail = trail_of(trails, number);
@@ -260,8 +272,14 @@ impl Line {
             (_, None) => None,
         };
         let within = self.unit.flatten();
+        let is_unit = self.unit.is_some() || name == "EXEC";
         self.awaited.push_back(Mark {
-            several_keys,
+            shape: match name.as_str() {
+                "EXEC" => Shape::Exec,
+                _ if is_unit => Shape::WithinMulti,
+                _ if several_keys => Shape::SeveralKeys,
+                _ => Shape::OneKey,
+            },
             greets: is_greeting,
             teaches,
             asks_view: asks_view.then_some(now),
@@ -279,6 +297,19 @@ impl Line {
         }
         let is_callers = !is_greeting && name != "ASKING" && name != "CLUSTER";
         (was_asking && !is_callers).then(|| format!("{name} stands behind ASKING"))
+    }
+}
+
+/// Where the whole of a unit stands among all that awaits its reply, as one of its replies comes.
+fn place_of_unit(is_first: &mut bool, awaited: &VecDeque<Mark>, shape: Shape, place: Place) -> Place {
+    let leads = *is_first || place == Place::Head;
+    *is_first = leads && shape != Shape::Exec;
+    let rest = awaited.iter().skip_while(|mark| mark.shape == Shape::WithinMulti);
+    let behind = rest.skip(usize::from(shape == Shape::WithinMulti)).count();
+    match (leads, behind) {
+        (true, _) => Place::Head,
+        (false, 0) => Place::Tail,
+        (false, _) => Place::Middle,
     }
 }
 

@@ -54,8 +54,11 @@ impl World {
 
     fn any_kind(&mut self, is_list: bool) -> Kind {
         if self.dice.per_mille(self.options.multi_key_per_mille) {
-            let kinds = [Kind::MultiSet, Kind::MultiRead, Kind::SplitSet, Kind::SplitRead, Kind::Unit];
+            let kinds = [Kind::MultiSet, Kind::MultiRead, Kind::SplitSet, Kind::SplitRead];
             return *self.dice.pick(&kinds).unwrap_or(&Kind::MultiSet);
+        }
+        if self.dice.per_mille(self.options.units_per_mille) {
+            return Kind::Unit;
         }
         match self.dice.below(40) {
             0 => Kind::Echo,
