@@ -233,7 +233,7 @@ impl Engine {
             if !entry.is_callers() || !concerned.contains(&entry.slot) {
                 continue;
             }
-            let footprint = footprint(order, entry, &bytes_of(entry, at));
+            let footprint = footprint(&self.config, entry, &bytes_of(entry, at));
             let behind = behind.entry(entry.slot).or_default();
             *resend &= if entry.has(InFlight::READ_ONLY) {
                 !keeps_reads || !behind.writes.conflicts(&footprint)

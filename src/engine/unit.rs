@@ -149,14 +149,16 @@ impl Engine {
         if let Some(ServerReply::Moved(redirect)) = reply.error().map(classify) {
             // Now, while it is news. What follows waits until EXEC has been answered: the unit holds its place at the front.
             self.note_moved(row, &entry, redirect, now);
-            self.fence_followers(row, entry.slot);
+            if keeps!(self.config, UnitFence) {
+                self.fence_followers(row, entry.slot);
+            }
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
         // Its fence may wait for it by now.
         let (Some(entry), Some(unit)) = (link.in_flight.first().copied(), &mut link.unit) else {
             return Ok(());
         };
-        if !unit.awaits_exec() {
+        if !unit.awaits_exec() && (reply.error().is_none() || keeps!(self.config, UnitWaits)) {
             let taken = unit.take_early(reply);
             unit.answered += 1;
             recv.consume(frame.len);

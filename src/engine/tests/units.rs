@@ -70,13 +70,16 @@ fn s100_a_unit_at_the_former_owner_runs_once_and_whole_at_the_new_one() {
     s.written(A);
     let refusal = moved(&key, B);
     s.reply(A, format!("+OK\r\n{refusal}{refusal}"));
-    assert_eq!(s.dials, Vec::<u16>::new(), "nothing follows before the server has discarded it");
+    // The slot is known to be B's. What is submitted now waits for the unit, and that for the end of its replies.
+    let last = s.send(&set(&key, "3"));
+    assert_eq!(s.dials, Vec::<u16>::new());
     s.reply(A, format!("-EXECABORT Transaction discarded because of previous errors.\r\n{refusal}"));
     s.accept(B);
     assert_eq!(s.written(B), pair(&key), "ahead, and alone");
     s.reply(B, format!("{QUEUED}*2\r\n+OK\r\n:2\r\n"));
-    assert_eq!(s.written(B), wire(&["GET", &key]));
-    s.reply(B, "$1\r\n2\r\n");
+    assert_eq!(s.written(B), wires(&[&["GET", &key], &["SET", &key, "3"]]));
+    s.reply(B, "$1\r\n2\r\n+OK\r\n");
+    assert_eq!(s.result(last, 0), "+OK\\r\\n");
     assert_eq!(s.result(batch, 0), "*2\\r\\n+OK\\r\\n:2\\r\\n");
     assert_eq!(s.result(later, 0), "$1\\r\\n2\\r\\n");
     s.assert_empty();
