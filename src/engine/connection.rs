@@ -119,6 +119,8 @@ pub(crate) struct Link {
     pub(crate) guard: Guard,
     /// Where the front command is a unit and some of it has been answered.
     pub(crate) unit: Option<Box<UnitReplies>>,
+    /// The server has said +OK to MULTI on this connection: it is not forbidden.
+    pub(crate) allows_multi: bool,
     /// Since when a reply is owed without progress worth the name, and replies and bytes at that time.
     pub(crate) crawling: Option<(Timestamp, u64, u64)>,
     /// Since when the node has had nothing to do and its buffers are large.
@@ -172,6 +174,7 @@ impl Link {
             skipping: false,
             guard: Guard::default(),
             unit: None,
+            allows_multi: false,
             crawling: None,
             idle_since: None,
             attempts: 0,

@@ -26,6 +26,9 @@ pub(crate) const UNIT: u32 = 1 << 31;
 /// What stands before a command that an ASK sent elsewhere, in the same entry: the flag that ASKING sets is spent by the next command.
 pub(crate) const ASKING_WIRE: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
 
+/// How a unit begins, behind its ASKING.
+pub(crate) const MULTI_WIRE: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+
 /// An idle connection keeps room for this many entries.
 const KEPT_ENTRIES_MAX: usize = 1024;
 

@@ -129,6 +129,7 @@ impl Engine {
         link.server_name = std::mem::take(&mut link.handshake.name);
         link.scanner = Scanner::new(self.config.limits.frame);
         link.for_now = false;
+        link.allows_multi = false;
         link.guard.begin(link.stats.replies, &self.config, now);
         self.events.push(Event::NodeUp { node });
         self.hurry_refresh(now);

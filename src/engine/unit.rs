@@ -161,6 +161,7 @@ impl Engine {
         if !unit.awaits_exec() && (reply.error().is_none() || keeps!(self.config, UnitWaits)) {
             let taken = unit.take_early(reply);
             unit.answered += 1;
+            link.allows_multi |= !unit.is_broken();
             recv.consume(frame.len);
             return taken.or_else(|what| if checks_shape { Err(LostBecause::Desync(what)) } else { Ok(()) });
         }

@@ -240,6 +240,27 @@ fn a_unit_that_had_not_been_sent_whole_did_not_run_and_is_sent_again() {
 }
 
 #[test]
+fn a_part_of_a_unit_is_in_doubt_where_multi_may_be_forbidden() {
+    let multi = wire(&["MULTI"]).len();
+    for (is_known, sent, expected) in
+        [(false, multi, "pending"), (false, multi + 1, "Unknown"), (true, multi + 1, "pending")]
+    {
+        let mut s = Script::start();
+        let key = key_of(A, 1);
+        if is_known {
+            s.send_unit(&key, &pair(&key));
+            s.written(A);
+            s.reply(A, format!("{QUEUED}*2\r\n+OK\r\n:2\r\n"));
+        }
+        let batch = s.send_unit(&key, &pair(&key));
+        s.written_at_most(A, sent);
+        s.reset(A);
+        let result = s.result(batch, 0);
+        assert!(result.ends_with(expected), "{is_known} {sent}: {result}");
+    }
+}
+
+#[test]
 fn a_lost_reply_to_exec_leaves_a_unit_in_doubt_whatever_came_before() {
     for (replies, policy, expected) in [
         ("", RetryUnknown::Idempotent, "Unknown"),
