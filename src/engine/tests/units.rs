@@ -8,12 +8,12 @@ use crate::engine::{Encoded, Window};
 const ROOM: Window = Window { commands: 1000, bytes: 1 << 20 };
 
 /// A unit in its wire form.
-fn unit(commands: &[&[&str]]) -> Vec<u8> {
+pub(super) fn unit(commands: &[&[&str]]) -> Vec<u8> {
     [wire(&["MULTI"]), wires(commands), wire(&["EXEC"])].concat()
 }
 
 impl Script {
-    fn submit_unit(&mut self, batch: BatchId, key: &str, frames: &[u8]) {
+    pub(super) fn submit_unit(&mut self, batch: BatchId, key: &str, frames: &[u8]) {
         let encoded = Encoded { name: "MULTI", bytes: frames, shared: None, flags: 0 };
         self.engine
             .submit_unit(batch, encoded, slot_of(key.as_bytes()), ROOM, self.now)
@@ -21,7 +21,7 @@ impl Script {
         self.act();
     }
 
-    fn send_unit(&mut self, key: &str, frames: &[u8]) -> BatchId {
+    pub(super) fn send_unit(&mut self, key: &str, frames: &[u8]) -> BatchId {
         let batch = self.batch();
         self.submit_unit(batch, key, frames);
         self.flush(batch);
@@ -30,11 +30,11 @@ impl Script {
 }
 
 /// Two commands of one key of A's.
-fn pair(key: &str) -> Vec<u8> {
+pub(super) fn pair(key: &str) -> Vec<u8> {
     unit(&[&["SET", key, "1"], &["INCR", key]])
 }
 
-const QUEUED: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
+pub(super) const QUEUED: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
 
 #[test]
 fn a_unit_has_one_result_between_those_of_its_neighbours() {
