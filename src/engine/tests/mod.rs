@@ -24,6 +24,8 @@ mod sentinels;
 mod sim;
 mod tombstones;
 mod topology;
+mod unit_replies;
+mod units;
 #[cfg(feature = "testkit")]
 mod view_rules;
 mod views;
