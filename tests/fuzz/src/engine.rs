@@ -13,7 +13,7 @@ mod program;
 mod server;
 mod world;
 
-use panpipe::config::{Config, Endpoint, Order, Overtaken, Protocol, RetryUnknown, Secret};
+use panpipe::config::{Broken, Config, Endpoint, Order, Overtaken, Protocol, RetryUnknown, Secret};
 
 use crate::input::Input;
 use world::World;
@@ -27,8 +27,14 @@ pub(crate) use program::seeds;
 
 /// Takes one input.
 pub fn run(input: &[u8]) {
+    run_broken(input, Broken::default());
+}
+
+/// Takes one input with an engine that breaks rules: what a corpus notices of that is what it is worth.
+pub fn run_broken(input: &[u8], broken: Broken) {
     let mut input = Input::new(input);
     let (config, end_well) = settings(&mut input);
+    let config = Config { broken, ..config };
     let mut world = World::new(config);
     for _ in 0..OPERATIONS_MAX {
         if input.is_empty() {

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::{env, fs, io};
+use std::{env, fs, io, panic};
 
-use panpipe_fuzz::{Target, corpus};
+use panpipe::config::{Broken, Rule};
+use panpipe_fuzz::{Target, corpus, engine};
 
 const USAGE: &str =
     "panpipe-fuzz unpack TARGET FOLDER   writes the corpus and the seeds, a file for each input
 panpipe-fuzz pack TARGET FOLDER     writes the folder's files as the corpus that is committed
 panpipe-fuzz run TARGET FILE...     gives files to a target
 panpipe-fuzz show FILE...           prints files as lines of a corpus
+panpipe-fuzz mutants                breaks each rule of the engine, and counts the inputs of the corpus that notice
 
 targets: scanner, error_line, topology, engine";
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
             println!("{}", corpus::line(&fs::read(file)?));
             Ok(())
         }),
+        (["mutants"], _) => mutants(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -52,6 +55,22 @@ fn unpack(target: &Target, folder: &Path) -> io::Result<()> {
     for (number, input) in committed.iter().chain(&(target.seeds)()).enumerate() {
         fs::write(folder.join(format!("{number:05}")), input)?;
     }
+    Ok(())
+}
+
+fn mutants() -> io::Result<()> {
+    let target = Target::named("engine").expect("there is one");
+    let inputs = corpus::parse(&fs::read_to_string(target.corpus_file())?);
+    panic::set_hook(Box::new(|_| {}));
+    let mut noticed = 0;
+    for &rule in Rule::ALL {
+        let fails =
+            |input: &&Vec<u8>| panic::catch_unwind(|| engine::run_broken(input, Broken::only(rule))).is_err();
+        let count = inputs.iter().filter(fails).count();
+        noticed += usize::from(count > 0);
+        println!("{:<16} {count:>4} of {} inputs", format!("{rule:?}"), inputs.len());
+    }
+    println!("{noticed} of {} rules are noticed", Rule::ALL.len());
     Ok(())
 }
 
