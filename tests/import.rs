@@ -15,5 +15,7 @@ mod rejects;
 mod resume;
 #[path = "import/tool.rs"]
 mod tool;
+#[path = "import/together.rs"]
+mod together;
 #[path = "support/transport.rs"]
 mod transport;

@@ -19,6 +19,7 @@ mod errors;
 mod feed;
 mod frame;
 mod ledger;
+mod lock;
 mod log;
 mod meter;
 mod plan;
@@ -93,6 +94,8 @@ pub(crate) fn run(
         return dry_run(options, config, input, out);
     }
     plan.check_input(&mut input)?;
+    // Before anything is read that another load could be writing.
+    let _locks = plan.locks()?;
     let begin = plan.begin(&mut input)?;
     if let Begin::At(checkpoint) = &begin
         && checkpoint.finished

@@ -10,6 +10,7 @@ use super::Options;
 use super::arguments::{OnError, Unknown};
 use super::checkpoint::Checkpoint;
 use super::ledger::{Counts, Position};
+use super::lock::Lock;
 use super::quantity::Verify;
 use super::rejects::{Before, Rejects};
 use crate::failure::Failure;
@@ -60,6 +61,20 @@ impl<'o> Plan<'o> {
             return Err(cannot_read_twice("a pipe"));
         }
         Ok(())
+    }
+
+    /// Nobody else writes the same files until these are dropped.
+    pub(super) fn locks(&self) -> Result<[Option<Lock>; 2], Failure> {
+        let checkpoint = self.options.resume.checkpoint.as_deref().map(|path| {
+            let what = format!("the checkpoint {}", path.display());
+            Lock::take(&what, path, "wait for its end, or give this load another --checkpoint")
+        });
+        let rejects = self.rejects.as_ref().map(|name| {
+            let path = format!("{name}.rejects");
+            let hint = "wait for its end, or give this load another --rejects NAME";
+            Lock::take(&format!("the reject file {path}.resp"), Path::new(&path), hint)
+        });
+        Ok([checkpoint.transpose()?, rejects.transpose()?])
     }
 
     /// What the input is called.
