@@ -3,6 +3,8 @@
 
 #[path = "import/checks.rs"]
 mod checks;
+#[path = "import/damage.rs"]
+mod damage;
 #[path = "import/endings.rs"]
 mod endings;
 #[path = "import/formats.rs"]
@@ -13,9 +15,11 @@ mod output;
 mod rejects;
 #[path = "import/resume.rs"]
 mod resume;
-#[path = "import/tool.rs"]
-mod tool;
 #[path = "import/together.rs"]
 mod together;
+#[path = "import/tool.rs"]
+mod tool;
 #[path = "support/transport.rs"]
 mod transport;
+#[path = "import/verified.rs"]
+mod verified;

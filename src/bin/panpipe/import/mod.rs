@@ -58,7 +58,7 @@ use routes::Routes;
 use session::{Closed, Ending, Session};
 use signals::Signals;
 use summary::Report;
-use verify::{Rejected, Verified, Verifier};
+use verify::{Rejected, Verified, Verifier, Watch};
 
 /// A node that owes replies and says nothing is given up after this; longer than elsewhere, since what it has been sent is in doubt then.
 const NODE_SILENT_MS: u64 = 30_000;
@@ -271,13 +271,16 @@ fn verify(
 ) -> Result<Verified, Failure> {
     let options = plan.options;
     let mut meter = Meter::new(options.output.progress, options.output.quiet);
-    let mut input = Input::open(&plan.input)?;
-    let rejected = match &report.reject_files {
-        Some((_, jsonl)) => Rejected::open(jsonl)?,
-        None => Rejected::none(),
+    let open = || {
+        let rejected = match &report.reject_files {
+            Some((_, jsonl)) => Rejected::open(jsonl)?,
+            None => Rejected::none(),
+        };
+        Ok((Input::open(&plan.input)?, rejected))
     };
+    let watch = Watch { meter: &mut meter, signals };
     let timeout_ms = options.pace.timeout * 1000;
     let began = report.resumed.is_none().then_some(report.closed.began);
-    Verifier::new(client, options.checks.verify, report.counts.records, began, timeout_ms)
-        .run(&mut input, rejected, &mut meter, signals)
+    Verifier::new(client, (&open, watch), options.checks.verify, report.counts.records, began, timeout_ms)
+        .run()
 }

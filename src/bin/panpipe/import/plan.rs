@@ -107,7 +107,8 @@ impl<'o> Plan<'o> {
     fn refuse_changes(&self, checkpoint: &Checkpoint, input: &mut Input) -> Result<(), Failure> {
         let identity = identity_json(input)?;
         let same = |name: &str| identity.get(name) == checkpoint.input.get(name);
-        if !["bytes", "first_hash", "last_hash"].iter().all(|name| same(name)) {
+        let is_same = ["bytes", "first_hash", "last_hash"].iter().all(|name| same(name));
+        if !is_same && (checkpoint.finished || !completes(&checkpoint.input, input)?) {
             let what = format!("{} is not what it was when the checkpoint was written", self.name());
             return Err(Failure::input(what).hint("go on with the same file, or begin anew with --restart"));
         }
@@ -241,6 +242,17 @@ fn refuse_overwriting(input: &str, options: &Options) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Whether the input is the whole of one that was cut off, which had this identity.
+fn completes(identity: &Value, input: &mut Input) -> Result<bool, Failure> {
+    let bytes = identity.get("bytes").and_then(Value::as_u64);
+    let hash = identity.get("last_hash").and_then(Value::as_str);
+    let hash = hash.and_then(|hash| u64::from_str_radix(hash, 16).ok());
+    match bytes.zip(hash) {
+        Some((bytes, hash)) => Ok(input.completes(bytes, hash)?),
+        None => Ok(false),
+    }
 }
 
 /// What tells one input from another.

@@ -28,7 +28,7 @@ pub(crate) fn open(
     look_at(1, plain, window)?;
     // A writer that pauses behind its first record, however short, is not waited for.
     let could_be = |bytes: &[u8]| [DUMP, BYTE_ORDER_MARK].iter().any(|mark| mark.starts_with(bytes));
-    while could_be(window.bytes()) && window.bytes().len() < DUMP.len() && !window.at_end {
+    while could_be(window.bytes()) && window.bytes().len() < DUMP.len() && !window.ends_here() {
         look_at(window.bytes().len() + 1, plain, window)?;
     }
     if window.bytes().starts_with(DUMP) {
@@ -62,10 +62,10 @@ pub(crate) fn open(
     }
 }
 
-/// Has so many bytes in the window, or all.
+/// Has so many bytes in the window, or all that can be had.
 fn look_at(bytes: usize, plain: &mut Plain, window: &mut Window) -> Result<(), InputError> {
-    while window.bytes().len() < bytes && !window.at_end {
-        if window.fill(plain)? == Took::Waiting {
+    while window.bytes().len() < bytes && !window.ends_here() {
+        if window.look_ahead(plain)? == Took::Waiting {
             plain.source.wait(super::LONG_WAIT);
         }
     }

@@ -103,6 +103,33 @@ fn compressed_input_that_is_cut_off_is_told_from_its_end() {
 }
 
 #[test]
+fn what_stands_before_damage_is_read() {
+    const RECORDS: usize = 40_000;
+    let text: String = (0..RECORDS).map(|number| format!("key:{number}\tvalue {number}\n")).collect();
+    // As much as a block of zstd holds, in records.
+    let block = RECORDS * (128 << 10) / text.len() + 1;
+    for (what, bytes) in [("gzip", gzip(text.as_bytes())), ("zstd", zstd(text.as_bytes()))] {
+        for tenth in 1..10 {
+            let mut damaged = bytes.clone();
+            let middle = bytes.len() * tenth / 10;
+            damaged[middle..middle + 16].iter_mut().for_each(|byte| *byte ^= 0x55);
+            let seen = read_by(&damaged, usize::MAX, &format(Format::Kv));
+            let last = seen.last().expect("at least the error");
+            assert!(last.contains("damaged near byte"), "{what} {tenth} of {}: {last}", bytes.len());
+            assert!(seen.len() + 2 * block > RECORDS * tenth / 10, "{what}, {tenth}/10: {}", seen.len());
+            // Byte by byte, nothing that could be decoded is kept back.
+            let slowly = read_by(&damaged, 1, &format(Format::Kv));
+            assert_eq!(seen.len(), slowly.len(), "{what}, {tenth}/10");
+            assert_eq!(seen[..seen.len() - 1], slowly[..slowly.len() - 1], "{what}, {tenth}/10");
+        }
+        // Also where it is found out already while the format is looked for.
+        let short = InputOptions { format: None, ..InputOptions::of("x") };
+        let seen = read_by(&bytes[..bytes.len() / 100], usize::MAX, &short);
+        assert!(seen.len() > 10 || what == "zstd", "{what}: {seen:?}");
+    }
+}
+
+#[test]
 fn any_record_can_be_gone_on_behind() {
     for (name, bytes, options) in samples() {
         for bytes in [bytes.clone(), gzip(&bytes)] {
