@@ -31,18 +31,18 @@ fn verified(text: &str, verify: &str) -> Run {
 
 #[test]
 fn a_life_that_ends_hides_no_difference() {
-    let text = "SET a 1\nEXPIRE a 1000\nHSET b f 1\nEXPIRE b 1000\nHSET b g 2\nSET z x\n";
-    meddled(text, "z", |_| {}).expect(0);
-    let run = meddled(text, "z", |client| client.set("a", "2").expect("an answer")).expect(6);
+    let text = "SET {x}a 1\nEXPIRE {x}a 1000\nHSET {x}b f 1\nEXPIRE {x}b 1000\nHSET {x}b g 2\nSET {x}z x\n";
+    meddled(text, "{x}z", |_| {}).expect(0);
+    let run = meddled(text, "{x}z", |client| client.set("{x}a", "2").expect("an answer")).expect(6);
     // SET takes the end of the life away, too.
     assert_eq!(run.number("/verify/mismatches"), 2, "{}", run.stdout);
     assert!(run.stdout.contains("expected \"1\", found \"2\""), "{}", run.stdout);
-    assert!(run.stdout.contains("EXPIRE \"a\": the key should expire, and never does"), "{}", run.stdout);
-    let run = meddled(text, "z", |client| {
-        client.call::<i64>(cmd("HDEL").key("b").arg("f")).expect("an answer");
+    assert!(run.stdout.contains("EXPIRE \"{x}a\": the key should expire, and never does"), "{}", run.stdout);
+    let run = meddled(text, "{x}z", |client| {
+        client.call::<i64>(cmd("HDEL").key("{x}b").arg("f")).expect("an answer");
     });
     assert_eq!(run.expect(6).value("/verify/first/0/part"), "f");
-    let run = meddled(text, "z", |client| assert_eq!(client.del(["b"]), Ok(1))).expect(6);
+    let run = meddled(text, "{x}z", |client| assert_eq!(client.del(["{x}b"]), Ok(1))).expect(6);
     assert_eq!(run.number("/verify/mismatches"), 2, "both fields, and no life to end\n{}", run.stdout);
 }
 

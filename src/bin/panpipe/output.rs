@@ -66,6 +66,9 @@ impl Output {
     /// Writes rows under their heads, the first column to the left, each column as wide as what is in it; where the terminal is narrower, a
     /// paragraph for each row.
     pub(crate) fn table(&mut self, heads: &[&str], rows: &[Vec<String>]) {
+        if rows.is_empty() {
+            return;
+        }
         let width = |at: usize| {
             let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
             cells.chain([heads[at].chars().count()]).max().unwrap_or(0)

@@ -55,7 +55,7 @@ pub(super) struct ClusterArgs {
     pub(super) host: String,
 
     /// Its port.
-    #[arg(short, long, value_name = "PORT", default_value = "6379", value_parser = RangedU64ValueParser::<u16>::new().range(1..))]
+    #[arg(short, long, value_name = "PORT", default_value = "6379", value_parser = quantity::port)]
     pub(super) port: u16,
 
     #[arg(short, long = "url", visible_alias = "uri", value_name = "URL", help = URL_HELP, conflicts_with_all = ["host", "port"])]
@@ -148,7 +148,7 @@ pub(super) struct ErrorArgs {
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(super) on_error: Option<OnError>,
 
-    /// Stop when more than so many records, or more than this share of them (2%; looked at from the 1000th record on), have failed.
+    /// Go on, and stop when more than so many records, or more than this share of them (2%; looked at from the 1000th record on), have failed.
     #[arg(long, value_name = "N|P%", value_parser = quantity::errors_max)]
     pub(super) max_errors: Option<ErrorsMax>,
 

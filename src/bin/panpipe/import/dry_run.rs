@@ -203,10 +203,11 @@ impl DryRun {
             out.line("");
             out.line("Hot slots, each on one node:");
             for (slot, load, times) in hot {
-                out.line(&format!(
-                    "  slot {slot:>5}  {:>12} commands  {times:.0} times the average",
-                    count(load.commands)
-                ));
+                let commands = plural(load.commands as usize, "command");
+                out.labelled(
+                    &format!("  slot {slot:>5}  "),
+                    &format!("{commands}, {times:.0} times the average"),
+                );
             }
         }
         let rest = [
@@ -217,7 +218,7 @@ impl DryRun {
             (self.not_allowed, "that do not belong into a load: they would be rejected"),
         ];
         for (number, what) in rest.iter().filter(|(number, _)| *number > 0) {
-            out.line(&format!("{} {what}", plural(*number as usize, "command")));
+            out.paragraph(&format!("{} {what}", plural(*number as usize, "command")));
         }
         if self.unreadable > 0 {
             out.line(&format!("{} that cannot be read", plural(self.unreadable as usize, "record")));

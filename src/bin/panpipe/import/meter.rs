@@ -60,6 +60,8 @@ struct Shape {
 
 pub(super) struct Meter {
     face: Face,
+    /// What is done, where it is not the load.
+    about: Option<&'static str>,
     next: Instant,
     /// The last sample before anything was done: what is left is reckoned from there.
     first: (Instant, Sample),
@@ -82,7 +84,20 @@ impl Meter {
         };
         let tick = face.tick();
         let sample = (now, Sample { share: Some(0.0), ..Sample::default() });
-        Meter { face, next: now + tick, first: sample.clone(), old: sample.clone(), young: sample }
+        Meter {
+            face,
+            about: None,
+            next: now + tick,
+            first: sample.clone(),
+            old: sample.clone(),
+            young: sample,
+        }
+    }
+
+    /// Says what is done, in front of how far it is.
+    pub(super) fn about(mut self, about: &'static str) -> Meter {
+        self.about = Some(about);
+        self
     }
 
     /// What is done already when it begins.
@@ -112,8 +127,14 @@ impl Meter {
         let rates = Rates::between(&self.old, now, &sample);
         let eta = eta(&self.first, now, &sample);
         match &mut self.face {
-            Face::Bar { bar, shape } => draw(bar, shape, &sample, &rates, eta),
-            Face::Log => say(&log_line(&sample, &rates, eta)),
+            Face::Bar { bar, shape } => {
+                let about = self.about.map_or(String::new(), |about| format!("{about}: "));
+                draw(bar, shape, &sample, about + &bar_text(&sample, &rates, eta));
+            }
+            Face::Log => {
+                let about = self.about.map_or(String::new(), |about| format!("{about} "));
+                say(&(about + &log_line(&sample, &rates, eta)));
+            }
             Face::Silent => {}
         }
     }
@@ -168,7 +189,7 @@ fn eta((since, first): &(Instant, Sample), now: Instant, sample: &Sample) -> Opt
     (rate > 0.0).then(|| Duration::from_secs_f64((left / rate).min(1e8)))
 }
 
-fn draw(bar: &ProgressBar, shape: &mut Option<Shape>, sample: &Sample, rates: &Rates, eta: Option<Duration>) {
+fn draw(bar: &ProgressBar, shape: &mut Option<Shape>, sample: &Sample, text: String) {
     let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
     let now = Shape { columns, share_is_known: sample.share.is_some() };
     if *shape != Some(now) {
@@ -177,7 +198,7 @@ fn draw(bar: &ProgressBar, shape: &mut Option<Shape>, sample: &Sample, rates: &R
     }
     bar.set_length(BAR_STEPS);
     bar.set_position((sample.share.unwrap_or(0.0) * BAR_STEPS as f64) as u64);
-    bar.set_message(bar_text(sample, rates, eta));
+    bar.set_message(text);
     bar.tick();
 }
 

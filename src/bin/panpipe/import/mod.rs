@@ -153,7 +153,8 @@ fn dry_run(options: &Options, config: Config, mut input: Input, out: &mut Output
     let signals = signals()?;
     let mut meter = Meter::new(options.output.progress, options.output.quiet);
     let mut dry_run = DryRun::new(Routes::of(&client.nodes()));
-    dry_run.read(&mut input, &mut meter, &signals)?;
+    // What was seen is told, also where not all of it can be read.
+    let read = dry_run.read(&mut input, &mut meter, &signals);
     meter.end();
     if let Some(path) = &options.output.summary {
         summary::save(&dry_run.to_json(), path, out)?;
@@ -161,6 +162,7 @@ fn dry_run(options: &Options, config: Config, mut input: Input, out: &mut Output
     if !options.output.quiet {
         dry_run.print(out);
     }
+    read?;
     match dry_run.rejected() {
         0 => Ok(()),
         some => Err(Failure::check(format!("{some} records or commands would be rejected"))),
@@ -270,7 +272,7 @@ fn verify(
     signals: &Signals,
 ) -> Result<Verified, Failure> {
     let options = plan.options;
-    let mut meter = Meter::new(options.output.progress, options.output.quiet);
+    let mut meter = Meter::new(options.output.progress, options.output.quiet).about("verifying");
     let open = || {
         let rejected = match &report.reject_files {
             Some((_, jsonl)) => Rejected::open(jsonl)?,

@@ -1,5 +1,6 @@
 //! What the options come to: where to begin, and with which settings.
 
+use std::fs::{OpenOptions, remove_file};
 use std::path::Path;
 
 use panpipe::bulk::{Flush, LoadOptions, OnError as LoadOnError};
@@ -51,7 +52,14 @@ impl<'o> Plan<'o> {
             return Err(Failure::usage("--verify reads in the reject file what not to look for")
                 .hint("leave out --rejects none, or --verify"));
         }
+        if options.errors.max_errors.is_some() && options.errors.on_error == Some(OnError::Stop) {
+            return Err(Failure::usage(
+                "--on-error stop stops at the first error, and --max-errors at a later one",
+            )
+            .hint("give one or the other"));
+        }
         refuse_overwriting(&input.path, options)?;
+        refuse_unwritable(rejects.as_deref(), options)?;
         Ok(Plan { options, input, rejects })
     }
 
@@ -242,6 +250,25 @@ fn refuse_overwriting(input: &str, options: &Options) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What can only be written at the end, or when something goes wrong, had better be looked at before.
+fn refuse_unwritable(rejects: Option<&str>, options: &Options) -> Result<(), Failure> {
+    if let Some(path) = options.output.summary.as_deref().filter(|path| *path != Path::new("-")) {
+        let is_new = !path.exists();
+        let opened = OpenOptions::new().append(true).create(true).open(path);
+        opened.map_err(|error| {
+            Failure::usage(format!("--summary: cannot write {}: {error}", path.display()))
+        })?;
+        if is_new {
+            let _ = remove_file(path);
+        }
+    }
+    let folder = rejects.and_then(|name| Path::new(name).parent());
+    match folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => Err(Failure::usage(format!("--rejects: there is no folder {}", folder.display()))),
+        None => Ok(()),
+    }
 }
 
 /// Whether the input is the whole of one that was cut off, which had this identity.

@@ -44,6 +44,11 @@ pub(crate) fn open(
         return Ok((format, "by its name"));
     }
     look_at(FRAME_BYTES, plain, window)?;
+    if window.bytes().is_empty() && window.at_end {
+        // Nothing of any kind. Templates have nothing to do with commands, and are refused there.
+        let has_program = !(options.templates.is_empty() && options.words.is_empty());
+        return Ok((if has_program { Format::Jsonl } else { Format::Resp }, "there is nothing in it"));
+    }
     // Frames tell at once; lines must be compared, the same lines however they arrive.
     if !begins_with_frame(window.bytes()) {
         look_at(LINES_BYTES, plain, window)?;
