@@ -109,3 +109,58 @@ impl Past {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Difference;
+    use super::super::suspects::Suspect;
+    use super::*;
+
+    /// What is left of a suspect at record `number` once the commands have been gone through, and why the others went.
+    fn left(lines: &[&str], number: u64, place: Place, is_absence: bool) -> (bool, Vec<Why>) {
+        let mut suspects = Suspects::default();
+        let difference = Difference { place, what: String::new(), is_absence };
+        suspects.add(b"k", Suspect { record: number, command: "HSET".to_owned(), difference });
+        let mut pasts = Pasts::of(&suspects, Some(Duration::from_secs(60)));
+        let mut reasons = Vec::new();
+        for (at, line) in lines.iter().enumerate() {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let name = line.split(' ').next().unwrap_or_default().trim_end_matches('?').to_owned();
+            let is_sure = !line.ends_with('?');
+            let checks = Check::of(&words, false);
+            let doing = Doing { name, checks: checks.clone(), is_sure, is_about_all_keys: false };
+            for check in &checks {
+                pasts.note(at as u64 + 1, &doing, check, &mut suspects, |why| reasons.push(why.clone()));
+            }
+        }
+        (!suspects.is_empty(), reasons)
+    }
+
+    #[test]
+    fn a_key_that_is_gone_may_have_come_to_its_end() {
+        let gone = |lines: &[&str], number| left(lines, number, Place::Part(b"f".to_vec()), true);
+        let untold = |name: &str| (false, vec![Why::Untold(name.to_owned())]);
+        assert_eq!(gone(&["HSET k f 1"], 1), (true, vec![]), "nothing explains it");
+        for lines in [&["EXPIRE k 1", "HSET k f 1"][..], &["SET k 1 EX 5", "HSET k f 1"]] {
+            assert_eq!(gone(lines, 2), (false, vec![Why::Expired]), "{lines:?}");
+        }
+        assert_eq!(gone(&["HSET k f 1", "EXPIRE k 1"], 1), (false, vec![Why::Expired]), "later");
+        assert_eq!(gone(&["EXPIRE k 1", "SET k 1", "HSET k f 1"], 3), (true, vec![]), "its life began anew");
+        assert_eq!(gone(&["EXPIRE k 1000", "HSET k f 1"], 2), (true, vec![]), "it cannot be over yet");
+        assert_eq!(gone(&["GETEX k EX 1", "HSET k f 1"], 2), untold("GETEX"));
+        assert_eq!(gone(&["EXPIRE k 1 GT", "HSET k f 1"], 2), (false, vec![Why::Expired]), "perhaps");
+        assert_eq!(gone(&["SET k 1 EX 5", "SET k 2 ?", "HSET k f 1"], 3), (false, vec![Why::Expired]));
+        assert_eq!(gone(&["LPOP k", "HSET k f 1"], 2), (true, vec![]), "gives no end to a life");
+    }
+
+    #[test]
+    fn a_key_that_never_expires_may_not_have_been_there() {
+        let lives = |lines: &[&str], number| left(lines, number, Place::Life, false);
+        let untold = (false, vec![Why::Untold("EXPIRE".to_owned())]);
+        assert_eq!(lives(&["SET k 1", "EXPIRE k 1000"], 2), (true, vec![]));
+        assert_eq!(lives(&["EXPIRE k 1000", "HSET k f 1"], 1), untold);
+        assert_eq!(lives(&["SET k 1", "DEL k", "EXPIRE k 1000"], 3), untold);
+        assert_eq!(lives(&["SET k 1", "LPOP k", "EXPIRE k 1000"], 3), untold);
+        assert_eq!(lives(&["SET k 1", "EXPIRE k 1", "HSET k f 1"], 2), (false, vec![Why::Expired]));
+    }
+}
