@@ -15,6 +15,8 @@ mod output;
 mod rejects;
 #[path = "import/resume.rs"]
 mod resume;
+#[path = "import/terminal.rs"]
+mod terminal;
 #[path = "import/together.rs"]
 mod together;
 #[path = "import/tool.rs"]

@@ -66,9 +66,6 @@ impl Output {
     /// Writes rows under their heads, the first column to the left, each column as wide as what is in it; where the terminal is narrower, a
     /// paragraph for each row.
     pub(crate) fn table(&mut self, heads: &[&str], rows: &[Vec<String>]) {
-        if rows.is_empty() {
-            return;
-        }
         let width = |at: usize| {
             let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
             cells.chain([heads[at].chars().count()]).max().unwrap_or(0)
@@ -156,7 +153,14 @@ pub(crate) fn as_ms(duration: Duration) -> f64 {
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     const BYTES_MAX: usize = 120;
     let text = String::from_utf8_lossy(bytes.get(..BYTES_MAX).unwrap_or(bytes));
-    let clean: String = text.chars().flat_map(|c| c.escape_debug()).collect();
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Nobody takes it for the end.
+            '\'' => clean.push(c),
+            c => clean.extend(c.escape_debug()),
+        }
+    }
     let more = if bytes.len() > BYTES_MAX { " …" } else { "" };
     format!("\"{clean}\"{more}")
 }
@@ -187,6 +191,7 @@ mod tests {
     #[test]
     fn excerpts_are_short_and_printable() {
         assert_eq!(excerpt(b"a\x1b[31m\n"), "\"a\\u{1b}[31m\\n\"");
+        assert_eq!(excerpt(b"unknown command 'X'"), "\"unknown command 'X'\"");
         assert!(excerpt(&[b'x'; 1000]).len() < 140);
     }
 }

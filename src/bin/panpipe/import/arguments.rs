@@ -194,7 +194,7 @@ impl ErrorArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Resume")]
 pub(super) struct ResumeArgs {
-    /// Note every second, and at the end, how far the load is.
+    /// Note every second, and at the end, how far the load is. One load at a time may do so in the same file, or have the same reject files.
     #[arg(long, value_name = "FILE")]
     pub(super) checkpoint: Option<PathBuf>,
 

@@ -158,8 +158,10 @@ impl Report {
         };
         let rows: Vec<Vec<String>> = self.closed.loader.nodes.iter().map(row).collect();
         let heads = ["node", "commands", "redirects", "reconnects", "reply ms p50/p99/max", "stalls"];
-        out.table(&heads, &rows);
-        out.line("");
+        if !rows.is_empty() {
+            out.table(&heads, &rows);
+            out.line("");
+        }
     }
 
     fn print_errors(&self, out: &mut Output) {

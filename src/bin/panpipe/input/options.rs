@@ -45,12 +45,17 @@ impl fmt::Display for Format {
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
     /// The file to read; `-` is standard input. gzip and zstd are recognised by their first bytes
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", help_heading = "Arguments")]
     pub(crate) file: Option<String>,
 
     /// What each record of csv, tsv, psv, jsonl, json becomes, for every record:
     /// hset|sadd|zadd|lpush|rpush|set|geoadd|json.set|expire … with --keyspace and --key; several, one behind the other
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "COMMAND",
+        help_heading = "Arguments",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     pub(crate) words: Vec<String>,
 
     /// How the records are written [default: by the file's name, else by its first bytes]
