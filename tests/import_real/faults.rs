@@ -17,13 +17,15 @@ pub(crate) fn slots_move(bench: &Bench, tool: &Tool) {
     let (mut away, mut moves) = (false, 0);
     // At least there and back; as long as the load takes.
     while moves < 2 || away || !running.is_over() {
+        let mut owners = Vec::new();
         for (&slot, &home) in slots.iter().zip(&homes) {
             let other = (home + 1) % 3;
             let (from, to) = if away { (other, home) } else { (home, other) };
             bench.cluster.move_slot(slot, from, to);
+            owners.push((slot, to));
         }
         // Servers that have not heard of the last move may take it back.
-        bench.cluster.wait_agreed();
+        bench.cluster.wait_agreed_on(&owners);
         away = !away;
         moves += 1;
     }

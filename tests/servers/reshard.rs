@@ -3,12 +3,16 @@
 use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
+use super::form;
 use super::resp::Value;
 use super::server::lock;
 use super::wait::{PATIENCE, wait_until};
 
 /// A manual failover that is not done after this was given up by the server (it allows itself five seconds).
 const FAILOVER_AGAIN_AFTER: Duration = Duration::from_secs(6);
+
+/// Messages between servers are late by less than this.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 const KEYS_AT_ONCE: usize = 100;
 
@@ -58,6 +62,26 @@ impl Cluster {
                 let _ = self.try_call(other, &["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", owner[1]]);
             }
         }
+    }
+
+    /// Waits until all agree, as `wait_agreed` does, about slots that were moved to and fro. A server can hear of a move, and then an older
+    /// message of one that the slot has left since, with a newer epoch: it is told again, since nobody else will tell it.
+    pub(crate) fn wait_agreed_on(&self, owners: &[(u16, usize)]) {
+        let mut told = Instant::now();
+        wait_until("the nodes to agree", PATIENCE, || {
+            let agreed = form::agreed(self).map(|_| ());
+            if agreed.is_err() && told.elapsed() > TELL_AGAIN_AFTER {
+                told = Instant::now();
+                for &(slot, owner) in owners {
+                    for node in self.responsive() {
+                        let slot = slot.to_string();
+                        let _ = self
+                            .try_call(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &self.nodes()[owner].id]);
+                    }
+                }
+            }
+            agreed
+        });
     }
 
     /// Takes a beginning back: the slot stays, and keys that have moved already are lost to their readers.
