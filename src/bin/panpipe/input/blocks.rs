@@ -60,3 +60,60 @@ impl Blocks {
         Ok(Stepped { used, made, finished: hint == 0 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Zeros, noise and text: blocks of all kinds.
+    fn sample(bytes: usize, seed: u64) -> Vec<u8> {
+        let mut state = seed;
+        let mut sample = Vec::new();
+        while sample.len() < bytes {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let len = (state >> 33) as usize % 200_000;
+            match state >> 62 {
+                0 => sample.resize(sample.len() + len, 0),
+                1 => sample.extend((0..len as u64).map(|at| (at.wrapping_mul(state | 1) >> 29) as u8)),
+                _ => sample.extend((0..len / 8).flat_map(|at| format!("{:07}\n", at % 977).into_bytes())),
+            }
+        }
+        sample.truncate(bytes);
+        sample
+    }
+
+    /// Decodes one frame behind the other, in steps of these sizes.
+    fn decode(bytes: &[u8], input_bytes: usize, room_bytes: usize) -> Vec<u8> {
+        let mut blocks = Blocks::new().expect("a decoder");
+        let (mut at, mut made, mut idle) = (0, Vec::new(), 0);
+        let mut room = vec![0; room_bytes];
+        let mut finished = false;
+        while at < bytes.len() || !finished {
+            let input = &bytes[at..bytes.len().min(at + input_bytes)];
+            let stepped = blocks.step(input, &mut room).expect("it is whole");
+            (at, finished) = (at + stepped.used, stepped.finished);
+            made.extend_from_slice(&room[..stepped.made]);
+            idle = if stepped.used + stepped.made == 0 { idle + 1 } else { 0 };
+            assert!(idle < 3, "it goes on");
+        }
+        made
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in_however_they_are_cut() {
+        for (seed, bytes, level) in
+            [(1, 0, 1), (2, 1, 1), (3, 700_000, 1), (4, 900_000, 19), (5, 400_000, -50)]
+        {
+            let plain = sample(bytes, seed);
+            let frame = zstd::bulk::compress(&plain, level).expect("memory takes everything");
+            let skippable = b"\x5f\x2a\x4d\x18\x05\0\0\0abcde".as_slice();
+            let frames = [&frame, skippable, &frame].concat();
+            let twice = [plain.as_slice(), &plain].concat();
+            for (input, room) in
+                [(1 << 20, 1 << 18), (65_536, 1 << 18), (65_536, 1000), (7, 131_072), (4096, 131_071)]
+            {
+                assert!(decode(&frames, input, room) == twice, "{bytes} bytes by {input} into {room}");
+            }
+        }
+    }
+}
