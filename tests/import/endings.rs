@@ -91,6 +91,7 @@ fn an_input_with_nothing_in_it_is_loaded() {
         let run = tool.run(args).expect(0);
         run.records(0, 0, 0);
     }
+    tool.run(&[]).expect(2).says("no FILE is named");
     let run = tool.run_with(&["-", "--pipe-compat"], b"").expect(0);
     assert!(run.stdout.ends_with("errors: 0, replies: 0\n"), "{}", run.stdout);
 }

@@ -12,7 +12,7 @@ use super::arguments::{OnError, Unknown};
 use super::checkpoint::Checkpoint;
 use super::ledger::{Counts, Position};
 use super::lock::Lock;
-use super::quantity::Verify;
+use super::quantity::{ErrorsMax, Verify};
 use super::rejects::{Before, Rejects};
 use crate::failure::Failure;
 use crate::input::{Input, InputOptions};
@@ -178,7 +178,15 @@ impl<'o> Plan<'o> {
             "rate_bytes": pace.rate_bytes,
             "timeout_seconds": pace.timeout,
             "on_error": if errors.policy(self.options.output.pipe_compat) == OnError::Stop { "stop" } else { "skip" },
+            "max_errors": errors.max_errors.map(|max| match max {
+                ErrorsMax::Count(count) => json!(count),
+                ErrorsMax::Percent(percent) => json!(format!("{percent}%")),
+            }),
+            "rejects": self.rejects,
             "unknown": errors.unknown.name(),
+            "skip": self.input.skip,
+            "max": self.input.max,
+            "slots": self.input.slots.as_ref().map(|slots| (slots.start(), slots.end())),
             "verify": self.options.checks.verify.name(),
             "cmd": self.input.templates,
             "words": self.input.words,

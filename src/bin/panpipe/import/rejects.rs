@@ -224,8 +224,11 @@ impl Sink {
         written.map_err(|error| self.failed("write", &error))?;
         self.len += buffer.len() as u64;
         self.unsynced = true;
-        self.buffer = buffer;
-        self.buffer.clear();
+        // One large record must not be paid for until the end.
+        if buffer.capacity() <= 4 * COLLECTED_BYTES {
+            self.buffer = buffer;
+            self.buffer.clear();
+        }
         Ok(())
     }
 

@@ -45,6 +45,10 @@ pub(crate) fn open(
     }
     look_at(FRAME_BYTES, plain, window)?;
     if window.bytes().is_empty() && window.at_end {
+        if options.is_implied {
+            let what = "no FILE is named, and nothing comes in";
+            return Err(InputError::usage(what).hint("Name a file, or - where nothing is right too"));
+        }
         // Nothing of any kind. Templates have nothing to do with commands, and are refused there.
         let has_program = !(options.templates.is_empty() && options.words.is_empty());
         return Ok((if has_program { Format::Jsonl } else { Format::Resp }, "there is nothing in it"));

@@ -117,6 +117,8 @@ pub(crate) struct Quote(pub(crate) Option<u8>);
 pub(crate) struct InputOptions {
     /// `-` is standard input.
     pub(crate) path: String,
+    /// Nobody has named an input: it is standard input, if something comes in there.
+    pub(crate) is_implied: bool,
     pub(crate) format: Option<Format>,
     pub(crate) header: bool,
     /// Empty: by the header, or numbers.
@@ -140,6 +142,7 @@ impl InputOptions {
     pub(crate) fn of(path: &str) -> InputOptions {
         InputOptions {
             path: path.to_owned(),
+            is_implied: false,
             format: None,
             header: false,
             fields: Vec::new(),
@@ -179,6 +182,7 @@ impl InputArgs {
             max: self.max,
             slots: self.slots.clone().or_else(|| self.shard.clone()),
             record_bytes_max: self.max_record_bytes,
+            is_implied: self.file.is_none(),
             ..InputOptions::of(self.file.as_deref().unwrap_or("-"))
         })
     }
