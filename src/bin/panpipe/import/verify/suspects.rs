@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use super::check::{Check, Difference};
 
 /// What is held, about.
-const BYTES_MAX: usize = 8 << 20;
+const BYTES_MAX: usize = 20 << 20;
 /// What a suspect takes up beside its texts.
-const OVERHEAD_BYTES: usize = 160;
+const OVERHEAD_BYTES: usize = 240;
 
 /// A difference, and who wrote what should be there.
 #[derive(Debug)]
@@ -47,7 +47,8 @@ impl Suspects {
 
     pub(super) fn add(&mut self, key: &[u8], suspect: Suspect) {
         self.bytes += suspect.bytes(key);
-        self.by_key.entry(key.to_vec()).or_default().push(suspect);
+        // Nearly always one: a vector that grows begins with room for four.
+        self.by_key.entry(key.to_vec()).or_insert_with(|| Vec::with_capacity(1)).push(suspect);
     }
 
     /// Drops what was said before about places that this writes; answers how many that were.
