@@ -253,6 +253,16 @@ pub enum ErrorKind {
         /// The first failure's text.
         first: String,
     },
+    /// The server refused MULTI, so the commands of the unit ran one by one, without a transaction around them.
+    #[error("MULTI was refused ({refusal}), and {ran} of {commands} commands ran outside of a transaction")]
+    UnitBroken {
+        /// Why, in the server's words.
+        refusal: ServerError,
+        /// How many ran.
+        ran: usize,
+        /// How many there are between MULTI and EXEC.
+        commands: usize,
+    },
     /// The reply has a shape that the requested type cannot hold.
     #[error("expected {expected}, the server sent {found}")]
     Decode {

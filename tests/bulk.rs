@@ -11,6 +11,8 @@ mod pause;
 mod random;
 #[path = "support/transport.rs"]
 mod transport;
+#[path = "bulk/units.rs"]
+mod units;
 #[path = "bulk/windows.rs"]
 mod windows;
 #[path = "bulk/world.rs"]

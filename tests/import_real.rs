@@ -41,6 +41,7 @@ fn all_of_it(version: Version) {
     bench.case("interrupted, and resumed", load::interrupted);
     bench.case("killed, and resumed", load::killed);
     bench.case("slots moved there and back", faults::slots_move);
+    bench.case("transactions while slots move", faults::units_move);
     bench.case("a node stopped for a while", faults::stopped);
     bench.case("out of memory", faults::out_of_memory);
     bench.case("a primary killed and replaced", faults::primary_dies);

@@ -33,6 +33,16 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Frame> {
     (end == bytes.len() && words > 1).then_some(Frame { words, name, first: Some(first) })
 }
 
+/// The command that begins at this place, whatever stands behind it.
+pub(super) fn next(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let (words, start) = header(bytes, at, b'*')?;
+    let mut end = start;
+    for _ in 0..words {
+        end = word(bytes, end)?.end + 2;
+    }
+    (words > 0).then_some(at..end)
+}
+
 /// All words of a command that was accepted, with its name.
 pub(super) fn words(bytes: &[u8]) -> SmallVec<[&[u8]; 8]> {
     let Some((count, mut at)) = header(bytes, 0, b'*') else { return SmallVec::new() };

@@ -63,6 +63,7 @@ mod push;
 mod rate;
 mod ring;
 mod summary;
+mod unit;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -93,7 +93,7 @@ impl<T: Transport> Loader<'_, T> {
 
     /// Whether anything is taken now, as far as its node does not matter.
     #[inline(always)]
-    fn admit(&mut self, len: usize) -> Result<(), PushError> {
+    pub(super) fn admit(&mut self, len: usize) -> Result<(), PushError> {
         let beyond = self.ring.bytes + len + PLACE_BYTES > self.options.window_total_bytes;
         if self.halted || beyond || self.commands.is_spent() || self.bytes.is_spent() {
             return self.admit_slowly(beyond, len);
@@ -130,7 +130,7 @@ impl<T: Transport> Loader<'_, T> {
 
     /// Counts a command that was queued, and does what its number or size calls for.
     #[inline(always)]
-    fn took(&mut self, len: usize) {
+    pub(super) fn took(&mut self, len: usize) {
         self.pushed += 1;
         self.pushed_bytes += len as u64;
         self.commands.spend(1);
@@ -156,7 +156,7 @@ impl<T: Transport> Loader<'_, T> {
     }
 
     #[cold]
-    fn no_room(&mut self, no_room: NoRoom, len: usize) -> PushError {
+    pub(super) fn no_room(&mut self, no_room: NoRoom, len: usize) -> PushError {
         self.blocked = Some(Blocked::Window(no_room));
         self.blocked_bytes = len;
         PushError::Full(match no_room {

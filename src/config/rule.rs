@@ -63,6 +63,12 @@ pub enum Rule {
     FencedReconnect,
     /// Connections are made a few at a time, and those that are made again not too often.
     ConnectLimiter,
+    /// What is said to commands within MULTI decides nothing before EXEC is answered.
+    UnitWaits,
+    /// A MOVED within MULTI holds the commands back that come after it.
+    UnitFence,
+    /// A unit shares keys with whoever shares one of any of its commands.
+    UnitKeys,
 }
 
 impl Rule {
@@ -97,6 +103,9 @@ impl Rule {
         Rule::HighIntegrity,
         Rule::FencedReconnect,
         Rule::ConnectLimiter,
+        Rule::UnitWaits,
+        Rule::UnitFence,
+        Rule::UnitKeys,
     ];
 }
 

@@ -9,7 +9,8 @@ use crate::engine::Engine;
 use crate::engine::fence::{Hint, Step};
 use crate::engine::in_flight::{InFlight, NO_SLOT};
 use crate::engine::submit::BatchId;
-use crate::error::Error;
+use crate::engine::{Encoded, Window};
+use crate::error::{Error, ErrorKind};
 use crate::resp::reply::ReplyRef;
 
 /// What a fence is doing, by name.
@@ -83,11 +84,11 @@ impl Engine {
             // Answered, and not told until a sentinel has come back.
             for entry in link.guard.held() {
                 sums.in_flight += 1;
-                *sums.referenced.entry(entry.batch).or_default() += 1;
+                *sums.referenced.entry(entry.owner()).or_default() += 1;
             }
             for entry in link.in_flight.iter() {
                 sums.in_flight += 1;
-                *sums.referenced.entry(entry.batch).or_default() += 1;
+                *sums.referenced.entry(entry.owner()).or_default() += 1;
                 if entry.slot == NO_SLOT {
                     continue;
                 }
@@ -117,7 +118,7 @@ impl Engine {
                 audit.expect(len == parked.entry.len as usize, || format!("a parked command of {len} bytes"));
                 sums.bytes += u64::from(parked.entry.len);
                 sums.parked += 1;
-                *sums.referenced.entry(parked.entry.batch).or_default() += 1;
+                *sums.referenced.entry(parked.entry.owner()).or_default() += 1;
             }
         }
         audit.fences = self.fence_states();
@@ -142,6 +143,29 @@ impl Engine {
             (Step::Wait, _) if fence.not_before != crate::engine::Timestamp::NEVER => 4,
             (Step::Wait, _) => 5,
         }
+    }
+
+    /// Encodes a transaction, which is MULTI, commands of keys of this slot and EXEC in `frames`; answers its index in the batch.
+    #[doc(hidden)]
+    pub fn submit_transaction(
+        &mut self,
+        batch: BatchId,
+        frames: &[u8],
+        slot: u16,
+        now: crate::engine::Timestamp,
+    ) -> u32 {
+        let index = self.places(batch) as u32;
+        let unit = Encoded { name: "MULTI", bytes: frames, shared: None, flags: 0 };
+        let limits = &self.config.limits;
+        let window = Window { commands: limits.commands_per_node_max, bytes: limits.bytes_per_node_max };
+        if let (Err(_), Some(batch)) =
+            (self.submit_unit(batch, unit, slot, window, now), self.batches.row_mut(batch.0))
+        {
+            let (node, queued_bytes, queued_commands) = ("the window".to_owned(), 0, 0);
+            let full = ErrorKind::Full { node, queued_bytes, queued_commands };
+            batch.push_failed(Error::not_executed(full));
+        }
+        index
     }
 
     /// What became of a command of a batch: what [`crate::Replies`] reads. The batch must be complete.

@@ -54,9 +54,9 @@ impl Engine {
         let Some(row) = self.batches.row_mut(id) else { return };
         row.abandoned = true;
         if row.referenced > 0 {
-            self.take_back(|entry| entry.batch == id);
+            self.take_back(|entry| entry.owner() == id);
             for row in 0..self.links.len() as u16 {
-                self.bury(row, |entry| entry.batch == id);
+                self.bury(row, |entry| entry.owner() == id);
             }
         }
         self.batches.release_if_unused(id);
@@ -122,10 +122,10 @@ impl Engine {
             link.in_flight.iter().any(|entry| {
                 let sent = at < link.queue.sent();
                 at += u64::from(entry.len);
-                sent && entry.batch == id
+                sent && entry.owner() == id
             })
         };
-        let held = |link: &Link| link.guard.held().any(|entry| entry.batch == id);
+        let held = |link: &Link| link.guard.held().any(|entry| entry.owner() == id);
         let again = |batch: &Batch| batch.pending_sequences().any(|sequence| self.resent.contains(sequence));
         !parts_left
             || self.batches.row(id).is_some_and(again)

@@ -6,7 +6,7 @@
 use crate::command::{Plan, Request};
 use crate::engine::Engine;
 use crate::engine::connection::Link;
-use crate::engine::in_flight::{InFlight, NO_SLOT};
+use crate::engine::in_flight::{InFlight, NO_SLOT, UNIT};
 use crate::engine::piece::{Encoded, Piece, Source};
 use crate::engine::send_queue::SHARED_BYTES_MIN;
 use crate::engine::submit::BatchId;
@@ -137,7 +137,7 @@ impl Engine {
     ) -> Result<(), NoRoom> {
         let Some(index) = self.batches.row(id).map(|batch| batch.slots.len() as u32) else { return Ok(()) };
         if !self.queue_encoded(command, id, index, slot, window) {
-            return self.place_encoded(id, command, slot, window, now);
+            return self.place_encoded(id, id, command, slot, window, now);
         }
         let sequence = self.next_sequence();
         if let Some(batch) = self.batches.row_mut(id) {
@@ -188,10 +188,25 @@ impl Engine {
         true
     }
 
+    /// As `submit_encoded`, of a unit: MULTI, commands, EXEC.
+    #[cold]
+    pub(crate) fn submit_unit(
+        &mut self,
+        BatchId(id): BatchId,
+        unit: Encoded<'_>,
+        slot: u16,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<(), NoRoom> {
+        self.place_encoded(id, id | UNIT, unit, slot, window, now)
+    }
+
+    /// `name` is the batch as entries have it.
     #[cold]
     fn place_encoded(
         &mut self,
         batch: u32,
+        name: u32,
         command: Encoded<'_>,
         slot: u16,
         window: Window,
@@ -203,7 +218,8 @@ impl Engine {
             row.referenced += 1;
             row.push_pending(sequence)
         });
-        let piece = Piece { batch, index, sequence, source: Source::Encoded(command), pinned: false };
+        let source = Source::Encoded(command);
+        let piece = Piece { batch: name, index, sequence, source, pinned: false };
         if let Err(error) = self.place(piece, slot, now) {
             self.fail_piece(piece, error);
         }
@@ -254,7 +270,7 @@ impl Engine {
 
     /// Whether the entry's batch waits for servers that take no writes.
     pub(crate) fn waits_out_refusals(&self, entry: &InFlight) -> bool {
-        self.batches.row(entry.batch).is_some_and(|batch| batch.options.waits_out_refusals)
+        self.batches.row(entry.owner()).is_some_and(|batch| batch.options.waits_out_refusals)
     }
 
     /// A server takes no writes.

@@ -12,7 +12,7 @@ use crate::engine::submit::BatchId;
 use crate::engine::time::Timestamp;
 use crate::engine::tombstones::SKIP_BYTES_MIN;
 use crate::engine::{Engine, keeps, lifecycle::LostBecause};
-use crate::error::{Error, ErrorKind, Outcome, ServerError};
+use crate::error::{Error, ErrorKind, Outcome};
 use crate::resp::reply::ReplyRef;
 use crate::resp::scan::{Frame, FrameKind, Scan};
 
@@ -117,7 +117,13 @@ impl Engine {
             return Err(LostBecause::Desync("a reply arrived and no command was waiting for one"));
         };
         let asking = entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
-        let sent_len = if asking { entry.asking_len() } else { entry.len };
+        let is_unit = entry.is_unit() && !asking;
+        let sent_len = match asking {
+            true => entry.asking_len(),
+            false if is_unit => self.unit_sent_len(row, &entry),
+            false => entry.len,
+        };
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
         if link.queue.acked() + u64::from(sent_len) > link.queue.sent() {
             return Err(LostBecause::Desync("a reply arrived for a command that had not been sent"));
         }
@@ -127,6 +133,9 @@ impl Engine {
             return checked;
         }
         link.stats.replies += 1;
+        if is_unit {
+            return self.on_unit_frame(row, recv, frame, skipped, now);
+        }
         if entry.has(InFlight::GIVEN_UP) && !asking {
             link.tombstones = link.tombstones.saturating_sub(1);
             self.suspicious = true;
@@ -159,7 +168,14 @@ impl Engine {
     }
 
     /// The result of the front command.
-    fn on_result(&mut self, row: u16, recv: &mut RecvBuf, frame: &Frame, entry: &InFlight, now: Timestamp) {
+    pub(crate) fn on_result(
+        &mut self,
+        row: u16,
+        recv: &mut RecvBuf,
+        frame: &Frame,
+        entry: &InFlight,
+        now: Timestamp,
+    ) {
         if entry.has(InFlight::FENCED) && entry.batch != REFRESH {
             self.note_ran(row, entry);
         }
@@ -189,11 +205,11 @@ impl Engine {
             self.stream.complete(entry.index, frame);
             return true;
         }
-        self.batches.row_mut(entry.batch).is_none_or(|batch| batch.fill(entry.index, frame))
+        self.batches.row_mut(entry.owner()).is_none_or(|batch| batch.fill(entry.index, frame))
     }
 
     pub(crate) fn deliver_large(&mut self, entry: &InFlight, frame: Bytes) {
-        match entry.batch {
+        match entry.owner() {
             STREAM => self.stream.complete_large(entry.index, frame),
             id => {
                 if let Some(batch) = self.batches.row_mut(id) {
@@ -244,13 +260,16 @@ impl Engine {
         {
             link.queue.ack(u64::from(entry.len));
             self.queued_bytes -= u64::from(entry.len);
+            if entry.is_unit() {
+                link.unit = None;
+            }
         }
     }
 
     /// Gives an entry's owner its failure.
     pub(crate) fn fail_entry(&mut self, entry: &InFlight, error: Error) {
         let error = self.with_earlier_attempts(entry, error);
-        match entry.batch {
+        match entry.owner() {
             STREAM => self.stream.fail(entry.index, error),
             REFRESH | SENTINEL => {}
             batch => {
@@ -264,7 +283,7 @@ impl Engine {
     /// The entry has left the engine: neither in flight nor parked.
     #[inline]
     pub(crate) fn drop_entry(&mut self, entry: &InFlight) {
-        match entry.batch {
+        match entry.owner() {
             STREAM => self.stream.close(entry.index),
             REFRESH | SENTINEL => {}
             id => {
@@ -285,7 +304,7 @@ impl Engine {
 
     /// Whether anybody still waits for an entry's result.
     pub(crate) fn is_wanted(&self, entry: &InFlight) -> bool {
-        match entry.batch {
+        match entry.owner() {
             STREAM => self.stream.is_live(entry.index),
             REFRESH | SENTINEL => false,
             batch => {
@@ -296,7 +315,7 @@ impl Engine {
 
     /// An entry's place in the order of submission.
     pub(crate) fn sequence_of(&self, entry: &InFlight) -> Option<u64> {
-        match entry.batch {
+        match entry.owner() {
             STREAM => self.stream.op(entry.index).map(|op| op.sequence),
             REFRESH | SENTINEL => None,
             batch => self.batches.row(batch).and_then(|batch| batch.sequence(entry.index)),
@@ -304,17 +323,17 @@ impl Engine {
     }
 
     pub(crate) fn follows_redirects(&self, entry: &InFlight) -> bool {
-        self.batches.row(entry.batch).is_none_or(|batch| batch.options.follow_redirects)
+        self.batches.row(entry.owner()).is_none_or(|batch| batch.options.follow_redirects)
     }
 
-    /// An error reply that is the command's result.
-    pub(crate) fn deliver_error(&mut self, row: u16, entry: &InFlight, text: &[u8], outcome: Outcome) {
+    /// An error reply is the command's result.
+    pub(crate) fn deliver_error(&mut self, row: u16, entry: &InFlight, kind: ErrorKind, outcome: Outcome) {
         let hops = u32::from(entry.hops);
         if let Some(link) = self.links.get_mut(usize::from(row)) {
             link.stats.errors += 1;
         }
         if self.is_wanted(entry) {
-            let error = Error::new(ErrorKind::Server(ServerError::from_bytes(text)), outcome);
+            let error = Error::new(kind, outcome);
             let error = error.at_node(self.node_name(row)).with_counts(hops + 1, hops);
             if self.holds_results() {
                 return self.hold(row, entry, Err(error));

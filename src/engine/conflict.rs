@@ -21,18 +21,20 @@ pub(crate) struct Footprint {
 }
 
 impl Footprint {
-    /// Of a command in its wire form, without ASKING.
-    pub(crate) fn of(bytes: &CommandBytes, read_only: bool) -> Self {
-        let words = words_of(bytes);
-        let views: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
-        let keys = inspect(&views).keys.map(|places| {
-            let mut keys: SmallVec<[u64; 2]> =
-                places.iter().filter_map(|&at| views.get(at)).map(|key| hash(key)).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            keys
-        });
-        Footprint { keys, read_only }
+    /// Of a command in its wire form, without ASKING; of a unit, those of all its commands.
+    pub(crate) fn of(bytes: &CommandBytes, read_only: bool, is_whole: bool) -> Self {
+        let mut keys: SmallVec<[u64; 2]> = SmallVec::new();
+        let mut is_known = false;
+        // A build that breaks the rule looks at MULTI and the first command behind it.
+        for (words, _) in commands_of(bytes).take(if is_whole { usize::MAX } else { 2 }) {
+            let views: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
+            let Some(places) = inspect(&views).keys else { return Footprint::everything(read_only) };
+            keys.extend(places.iter().filter_map(|&at| views.get(at)).map(|key| hash(key)));
+            is_known = true;
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Footprint { keys: is_known.then_some(keys), read_only }
     }
 
     /// Of a command that shares its keys with everybody.
@@ -93,22 +95,20 @@ fn hash(key: &[u8]) -> u64 {
     (folded ^ (folded >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The words of one encoded command; empty where it is none. Only a word that lies across two pieces is copied: large arguments have a
-/// piece of their own.
+/// The words of an encoded command; empty where it is none.
 pub(crate) fn words_of(bytes: &CommandBytes) -> Vec<Cow<'_, [u8]>> {
-    let mut reader = Reader { pieces: bytes, piece: 0, at: 0 };
-    let Some(count) = reader.number(b'*') else { return Vec::new() };
-    let mut words = Vec::with_capacity(count.min(1024));
-    for _ in 0..count {
-        let word = reader.number(b'$').and_then(|len| {
-            let word = reader.take(len)?;
-            reader.take(2)?;
-            Some(word)
-        });
-        let Some(word) = word else { return Vec::new() };
-        words.push(word);
-    }
-    words
+    commands_of(bytes).next().map_or_else(Vec::new, |(words, _)| words)
+}
+
+/// The commands that are encoded there, one after the other: their words, and how long each is. Only a word that lies across two pieces is
+/// copied: large arguments have a piece of their own.
+pub(crate) fn commands_of(bytes: &CommandBytes) -> impl Iterator<Item = (Vec<Cow<'_, [u8]>>, usize)> {
+    let mut reader = Reader { pieces: bytes, piece: 0, at: 0, taken: 0 };
+    std::iter::from_fn(move || {
+        let before = reader.taken;
+        let words = reader.command()?;
+        Some((words, reader.taken - before))
+    })
 }
 
 /// Reads through the pieces as if they were one.
@@ -116,9 +116,22 @@ struct Reader<'a> {
     pieces: &'a CommandBytes,
     piece: usize,
     at: usize,
+    /// Bytes that were read.
+    taken: usize,
 }
 
 impl<'a> Reader<'a> {
+    fn command(&mut self) -> Option<Vec<Cow<'a, [u8]>>> {
+        let count = self.number(b'*')?;
+        let mut words = Vec::with_capacity(count.min(1024));
+        for _ in 0..count {
+            let len = self.number(b'$')?;
+            words.push(self.take(len)?);
+            self.take(2)?;
+        }
+        Some(words)
+    }
+
     fn take(&mut self, len: usize) -> Option<Cow<'a, [u8]>> {
         let mut taken = Cow::Borrowed(&[][..]);
         while taken.len() < len {
@@ -130,6 +143,7 @@ impl<'a> Reader<'a> {
                 taken.to_mut().extend_from_slice(part);
             }
             self.at += part.len();
+            self.taken += part.len();
             if part.len() == rest.len() {
                 self.piece += 1;
                 self.at = 0;
@@ -172,7 +186,7 @@ mod tests {
     }
 
     fn footprint(words: &[&str]) -> Footprint {
-        Footprint::of(&smallvec![command(words)], words[0] == "GET" || words[0] == "EXISTS")
+        Footprint::of(&smallvec![command(words)], words[0] == "GET" || words[0] == "EXISTS", true)
     }
 
     fn conflict(x: &[&str], y: &[&str]) -> bool {

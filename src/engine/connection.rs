@@ -21,6 +21,7 @@ use crate::engine::sentinel::Guard;
 use crate::engine::stats::NodeStats;
 use crate::engine::time::Timestamp;
 use crate::engine::timeline::NodeTrace;
+use crate::engine::unit::UnitReplies;
 use crate::error::ErrorKind;
 use crate::resp::scan::Scanner;
 
@@ -116,6 +117,10 @@ pub(crate) struct Link {
     /// A reply that nobody waits for is being dropped as it comes: its beginning is gone.
     pub(crate) skipping: bool,
     pub(crate) guard: Guard,
+    /// Where the front command is a unit and some of it has been answered.
+    pub(crate) unit: Option<Box<UnitReplies>>,
+    /// The server has said +OK to MULTI on this connection: it is not forbidden.
+    pub(crate) allows_multi: bool,
     /// Since when a reply is owed without progress worth the name, and replies and bytes at that time.
     pub(crate) crawling: Option<(Timestamp, u64, u64)>,
     /// Since when the node has had nothing to do and its buffers are large.
@@ -168,6 +173,8 @@ impl Link {
             tombstones: 0,
             skipping: false,
             guard: Guard::default(),
+            unit: None,
+            allows_multi: false,
             crawling: None,
             idle_since: None,
             attempts: 0,
@@ -235,11 +242,17 @@ impl Link {
             .is_some_and(|front| self.queue.acked() + u64::from(front.len) <= self.queue.sent())
     }
 
-    /// Whether the next reply is the result of the front command, not one of the handshake nor that to an ASKING.
+    /// Whether the next reply is the result of the front command, not one of the handshake, nor that to an ASKING, nor one within a unit.
     pub(crate) fn expects_result(&self) -> bool {
         let behind_asking =
             |entry: &InFlight| entry.has(InFlight::ASKED) && !entry.has(InFlight::ASKING_ANSWERED);
-        self.handshake.is_done() && !self.in_flight.first().is_some_and(behind_asking)
+        let within_unit = |unit: &UnitReplies| unit.is_broken() || !unit.awaits_exec();
+        let front = self.in_flight.first();
+        let is_within = front.is_some_and(|front| match &self.unit {
+            Some(unit) => within_unit(unit),
+            None => front.is_unit(),
+        });
+        self.handshake.is_done() && !front.is_some_and(behind_asking) && !is_within
     }
 
     /// Takes the commands that `wanted` accepts out of what the kernel has not begun to take; the rest keeps its order. Their entries are as
@@ -307,6 +320,7 @@ impl Link {
         self.server_name = ServerName::default();
         self.skipping = false;
         self.guard.reset();
+        self.unit = None;
         self.crawling = None;
     }
 }

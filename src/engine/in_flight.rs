@@ -17,11 +17,17 @@ pub(crate) const STREAM: u32 = u32::MAX;
 pub(crate) const REFRESH: u32 = u32::MAX - 1;
 /// `InFlight::batch` of the engine's own ECHO; `index` then tells which text must come back.
 pub(crate) const SENTINEL: u32 = u32::MAX - 2;
-/// Smaller values are rows of the batch table.
+/// Smaller values are rows of the batch table, with or without `UNIT`.
 pub(crate) const RESERVED_MIN: u32 = SENTINEL;
+/// Stands beside the row in `InFlight::batch` where the entry is a unit: MULTI, commands, EXEC. A bit there, and no flag, since a run of plain
+/// replies ends at an entry that names another batch anyway.
+pub(crate) const UNIT: u32 = 1 << 31;
 
 /// What stands before a command that an ASK sent elsewhere, in the same entry: the flag that ASKING sets is spent by the next command.
 pub(crate) const ASKING_WIRE: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
+
+/// How a unit begins, behind its ASKING.
+pub(crate) const MULTI_WIRE: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 
 /// An idle connection keeps room for this many entries.
 const KEPT_ENTRIES_MAX: usize = 1024;
@@ -31,7 +37,7 @@ const KEPT_ENTRIES_MAX: usize = 1024;
 pub(crate) struct InFlight {
     /// Bytes on the wire. Positions are running sums: the front command starts at the queue's `acked`.
     pub(crate) len: u32,
-    /// Whose command it is: a row of the batch table, or one of the reserved values.
+    /// Whose command it is: a row of the batch table (`owner` tells it from `UNIT`), or one of the reserved values.
     pub(crate) batch: u32,
     /// Which command of that owner.
     pub(crate) index: u32,
@@ -72,6 +78,16 @@ impl InFlight {
 
     pub(crate) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// The row of the batch table, or one of the reserved values.
+    pub(crate) fn owner(&self) -> u32 {
+        if self.is_unit() { self.batch & !UNIT } else { self.batch }
+    }
+
+    /// Whether it is owed the replies of several commands, and a result for all of them.
+    pub(crate) fn is_unit(&self) -> bool {
+        (UNIT..RESERVED_MIN).contains(&self.batch)
     }
 
     /// Whether a caller submitted it, and not the engine.

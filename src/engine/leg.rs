@@ -2,7 +2,7 @@
 //!
 //! Both questions are about the order of submission among commands that share a key (`conflict`); `settle` sends, this module only looks.
 
-use crate::config::{Order, Overtaken};
+use crate::config::{Config, Order, Overtaken};
 use crate::engine::conflict::{Footprint, Footprints};
 use crate::engine::fence::{Fence, Parked};
 use crate::engine::in_flight::InFlight;
@@ -65,11 +65,10 @@ impl Engine {
     }
 
     fn find_footprints(&mut self, slot: u16) {
-        let order = self.config.order;
         let Some(fence) = self.fences.get_mut(slot) else { return };
         for parked in &mut fence.parked {
             if parked.footprint.is_none() {
-                parked.footprint = Some(footprint(order, &parked.entry, &parked.bytes));
+                parked.footprint = Some(footprint(&self.config, &parked.entry, &parked.bytes));
             }
         }
     }
@@ -89,7 +88,7 @@ impl Engine {
         let sequence = sequence.unwrap_or(fence.refused_last);
         // Those that are held are sorted: the first tells.
         if order != Order::Relaxed && fence.parked.front().is_some_and(|parked| parked.sequence <= sequence) {
-            fence.ran.push((sequence, footprint(order, entry, bytes)));
+            fence.ran.push((sequence, footprint(&self.config, entry, bytes)));
         }
     }
 
@@ -130,10 +129,11 @@ impl Engine {
     }
 }
 
-pub(crate) fn footprint(order: Order, entry: &InFlight, bytes: &CommandBytes) -> Footprint {
-    match order {
+pub(crate) fn footprint(config: &Config, entry: &InFlight, bytes: &CommandBytes) -> Footprint {
+    let is_whole = keeps!(config, UnitKeys);
+    match config.order {
         Order::PerSlot => Footprint::everything(false),
-        Order::PerKey | Order::Relaxed => Footprint::of(bytes, entry.has(InFlight::READ_ONLY)),
+        Order::PerKey | Order::Relaxed => Footprint::of(bytes, entry.has(InFlight::READ_ONLY), is_whole),
     }
 }
 

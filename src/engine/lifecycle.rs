@@ -7,7 +7,7 @@ use crate::engine::fence::Step;
 use crate::engine::handshake::Handshake;
 use crate::engine::time::Timestamp;
 use crate::engine::{Engine, keeps, lost, retry};
-use crate::error::{ErrorKind, ProtocolError, ServerError};
+use crate::error::{ErrorKind, Outcome, ProtocolError, ServerError};
 use crate::resp::scan::Scanner;
 
 /// A connection that served this long may be dialled again at once.
@@ -129,6 +129,7 @@ impl Engine {
         link.server_name = std::mem::take(&mut link.handshake.name);
         link.scanner = Scanner::new(self.config.limits.frame);
         link.for_now = false;
+        link.allows_multi = false;
         link.guard.begin(link.stats.replies, &self.config, now);
         self.events.push(Event::NodeUp { node });
         self.hurry_refresh(now);
@@ -169,6 +170,8 @@ impl Engine {
             {
                 lost::reply_begun(link.recv.unread())
             }
+            // Its commands run one by one, and nobody can tell which of them have.
+            _ if link.unit.as_ref().is_some_and(|unit| unit.is_broken()) => Some(Outcome::Unknown),
             _ => None,
         };
         link.stats.disconnects += 1;

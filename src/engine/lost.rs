@@ -16,7 +16,7 @@ use crate::command::{Idempotency, inspect};
 use crate::config::{Order, RetryUnknown};
 use crate::engine::conflict::{Footprints, words_of};
 use crate::engine::connection::Runs;
-use crate::engine::in_flight::InFlight;
+use crate::engine::in_flight::{InFlight, MULTI_WIRE};
 use crate::engine::leg::footprint;
 use crate::engine::send_queue::CommandBytes;
 use crate::engine::{Engine, keeps};
@@ -177,17 +177,22 @@ impl Engine {
         self.resent.0.retain(|sequence, _| live.contains(sequence));
     }
 
-    /// How many of the commands at the front were sent whole.
-    fn sent_whole(&self, entries: &[InFlight], acked: u64, sent: u64) -> usize {
+    /// How many of the commands at the front were sent whole. One whose reply `has_begun` ran, or some of it: it counts. So does a unit of which
+    /// more than MULTI was sent to a server that may have forbidden MULTI and run the rest.
+    fn sent_whole(&self, row: u16, entries: &[InFlight], acked: u64, sent: u64, has_begun: bool) -> usize {
         // A build that breaks the rule is in doubt about what had only been begun.
         let keeps_unsent = keeps!(self.config, NeverSent);
+        let allows_multi = self.links.get(usize::from(row)).is_some_and(|link| link.allows_multi);
         let mut at = acked;
         let is_sent = |entry: &&InFlight| {
             let begun = at < sent;
+            let alone = u64::from(entry.asking_len()) + MULTI_WIRE.len() as u64;
+            let may_have_run = entry.is_unit() && !allows_multi && at + alone < sent;
             at += u64::from(entry.len);
-            at <= sent || (begun && !keeps_unsent)
+            at <= sent || may_have_run || (begun && !keeps_unsent)
         };
-        entries.iter().take_while(is_sent).count()
+        let count = entries.iter().take_while(is_sent).count();
+        if has_begun { count.max(1).min(entries.len()) } else { count }
     }
 
     /// For each command that was sent whole, oldest first: whether it is sent again.
@@ -199,7 +204,7 @@ impl Engine {
         sent: u64,
         has_begun: bool,
     ) -> Vec<bool> {
-        let count = self.sent_whole(entries, acked, sent);
+        let count = self.sent_whole(row, entries, acked, sent, has_begun);
         let entries = entries.get(..count).unwrap_or_default();
         let mut resend = vec![false; count];
         let Some(link) = self.links.get_mut(usize::from(row)) else { return resend };
@@ -232,7 +237,7 @@ impl Engine {
             if !entry.is_callers() || !concerned.contains(&entry.slot) {
                 continue;
             }
-            let footprint = footprint(order, entry, &bytes_of(entry, at));
+            let footprint = footprint(&self.config, entry, &bytes_of(entry, at));
             let behind = behind.entry(entry.slot).or_default();
             *resend &= if entry.has(InFlight::READ_ONLY) {
                 !keeps_reads || !behind.writes.conflicts(&footprint)
@@ -257,12 +262,14 @@ impl Engine {
         if entry.has(InFlight::RETRY_NEVER | InFlight::RETRY_ALWAYS) {
             return entry.has(InFlight::RETRY_ALWAYS);
         }
-        let of_batch = self.batches.row(entry.batch).and_then(|batch| batch.options.retry_unknown);
+        let of_batch = self.batches.row(entry.owner()).and_then(|batch| batch.options.retry_unknown);
         match of_batch.unwrap_or(self.config.retry_unknown) {
             RetryUnknown::Never => false,
             RetryUnknown::Always => true,
             RetryUnknown::ReadOnly => entry.has(InFlight::READ_ONLY),
-            RetryUnknown::Idempotent => entry.has(InFlight::READ_ONLY) || is_idempotent(&bytes()),
+            RetryUnknown::Idempotent => {
+                entry.has(InFlight::READ_ONLY) || !entry.is_unit() && is_idempotent(&bytes())
+            }
         }
     }
 

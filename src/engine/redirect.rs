@@ -73,7 +73,9 @@ impl Engine {
             }
             self.suspicious = true;
         }
-        if let ServerReply::Moved(redirect) = reply {
+        if let ServerReply::Moved(redirect) = reply
+            && !entry.is_unit()
+        {
             self.note_moved(row, &entry, redirect, now);
         }
         if entry.batch == REFRESH {
@@ -101,13 +103,27 @@ impl Engine {
 
     /// The error is the command's result.
     fn end_with_error(&mut self, row: u16, entry: &InFlight, reply: ServerReply<'_>, text: &[u8]) {
-        let outcome = outcome_of(reply, text);
-        if outcome == Outcome::Executed && entry.has(InFlight::FENCED) {
+        // What is said of a unit here was said before any of it could run.
+        let outcome = if entry.is_unit() { Outcome::NotExecuted } else { outcome_of(reply, text) };
+        let kind = ErrorKind::Server(ServerError::from_bytes(text));
+        self.end_with_failure(row, entry, kind, outcome, serves_the_slot(reply, text));
+    }
+
+    /// The front command of a node has its result, and it is a failure.
+    pub(crate) fn end_with_failure(
+        &mut self,
+        row: u16,
+        entry: &InFlight,
+        kind: ErrorKind,
+        outcome: Outcome,
+        serves_the_slot: bool,
+    ) {
+        if outcome != Outcome::NotExecuted && entry.has(InFlight::FENCED) {
             self.note_ran(row, entry);
         }
         self.pop_answered(row);
-        self.deliver_error(row, entry, text, outcome);
-        self.uncount(entry, serves_the_slot(reply, text));
+        self.deliver_error(row, entry, kind, outcome);
+        self.uncount(entry, serves_the_slot);
     }
 
     fn give_up_redirects(&mut self, row: u16, entry: &InFlight, text: &[u8]) {
@@ -122,7 +138,7 @@ impl Engine {
 
     /// A MOVED teaches where a slot is, whatever becomes of its command. Only about the command's own slot is it believed at once: the
     /// fence that keeps the order is that slot's.
-    fn note_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) {
+    pub(crate) fn note_moved(&mut self, row: u16, entry: &InFlight, redirect: Redirect<'_>, now: Timestamp) {
         let target = self.redirect_target(row, redirect);
         if let Some(target) = target.filter(|_| redirect.slot == entry.slot) {
             self.learn_owner(redirect.slot, target, row, now);
@@ -132,7 +148,7 @@ impl Engine {
 
     /// The owner of a slot is elsewhere now, although the command that found out is not sent on: what is still in flight here must be
     /// answered before anything goes there.
-    fn fence_followers(&mut self, row: u16, slot: u16) {
+    pub(crate) fn fence_followers(&mut self, row: u16, slot: u16) {
         if self.config.order == Order::Relaxed {
             return;
         }
@@ -410,6 +426,11 @@ impl Engine {
     }
 }
 
+/// Whether an error reply proves that its command did not run.
+pub(crate) fn proves_no_run(text: &[u8]) -> bool {
+    outcome_of(classify(text), text) == Outcome::NotExecuted
+}
+
 /// Whether an error reply proves that the command did not run: everything the server checks before it executes.
 fn outcome_of(reply: ServerReply<'_>, text: &[u8]) -> Outcome {
     if is_from_script(text) {
@@ -466,7 +487,7 @@ fn is_no_command(text: &[u8]) -> bool {
 }
 
 /// What is kept of an error's text while its command waits: enough for every server's own, and a bound for anybody else's.
-fn kept_text(text: &[u8]) -> &[u8] {
+pub(crate) fn kept_text(text: &[u8]) -> &[u8] {
     const KEPT_BYTES_MAX: usize = 512;
     text.get(..KEPT_BYTES_MAX).unwrap_or(text)
 }

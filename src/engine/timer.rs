@@ -46,7 +46,7 @@ impl Due {
         if entry.batch == STREAM {
             self.rows.contains(&entry.index)
         } else {
-            self.batches.contains(&entry.batch)
+            self.batches.contains(&entry.owner())
         }
     }
 }
@@ -227,7 +227,7 @@ impl Engine {
     }
 
     fn waited_ms(&self, entry: &InFlight, now: Timestamp) -> u64 {
-        match entry.batch {
+        match entry.owner() {
             STREAM => self.stream.op(entry.index).map_or(0, |op| now.since(op.submitted).as_millis() as u64),
             batch => self.batches.row(batch).map_or(0, |batch| batch.options.timeout_ms),
         }

@@ -148,7 +148,14 @@ impl Exec<'_> {
         refused(refusals.misconfigured && flags.any.has(Flags::WRITE) && !is_replica, MISCONF)?;
         refused(refusals.no_replicas && flags.any.has(Flags::WRITE) && !is_replica, NOREPLICAS)?;
         refused(is_replica && flags.any.has(Flags::WRITE), READONLY)?;
-        if let (Some(text), true) = (refusals.keyed, command.keys.first != 0) {
+        let is_keyed = |command: &Command| command.keys.first != 0;
+        let has_keys = match &self.session.transaction {
+            Some(transaction) if command.name == "exec" => {
+                transaction.queue.iter().any(|queued| is_keyed(queued.command))
+            }
+            _ => is_keyed(command),
+        };
+        if let (Some(text), true) = (refusals.keyed, has_keys) {
             return Err(CommandError::new(text));
         }
         refused(refusals.primary_link_down && is_replica && !flags.all.has(Flags::STALE), MASTERDOWN)?;
@@ -183,8 +190,11 @@ impl Exec<'_> {
     }
 
     fn refuse(&mut self, name: &[u8], refusal: CommandError, reply: &mut Reply<'_>) {
-        if name.eq_ignore_ascii_case(b"exec") && !refusal.is_redirect() {
+        let is_exec = name.eq_ignore_ascii_case(b"exec");
+        if is_exec {
             super::transaction::forget(self);
+        }
+        if is_exec && !refusal.is_redirect() {
             let reason = refusal.text();
             let reason = reason.strip_prefix(b"ERR ").unwrap_or(&reason);
             let text = [b"EXECABORT Transaction discarded because of: ".as_slice(), reason].concat();

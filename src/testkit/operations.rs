@@ -135,6 +135,24 @@ impl ModelCluster {
         self.transfer_key(key, from, to)
     }
 
+    /// Moves all keys of a migrating slot that the source has; the slot stays where it is.
+    pub fn migrate_keys(&mut self, slot: u16) {
+        let from = self.truth.owner(slot);
+        let to = from.and_then(|from| self.nodes[from].migrating.get(&slot).copied());
+        if let (Some(from), Some(to)) = (from, to) {
+            self.transfer_slot(slot, from, to);
+        }
+    }
+
+    /// The slots that migrate away from their owners, and to whom.
+    pub fn migrations(&self) -> Vec<(u16, usize)> {
+        let owned = |node: usize, slot: u16| self.truth.owner(slot) == Some(node);
+        let all = self.nodes.iter().enumerate();
+        let all =
+            all.flat_map(|(node, server)| server.migrating.iter().map(move |(&slot, &to)| (node, slot, to)));
+        all.filter(|&(node, slot, _)| owned(node, slot)).map(|(_, slot, to)| (slot, to)).collect()
+    }
+
     /// Ends a migration: keys still at the source move, then the slot changes its owner.
     pub fn finish_migration(&mut self, slot: u16) {
         let target = self.truth.owner(slot).and_then(|from| self.nodes[from].migrating.get(&slot).copied());

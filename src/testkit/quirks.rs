@@ -5,6 +5,7 @@
 
 use super::cluster::ModelCluster;
 use super::dispatch::Exec;
+use super::node::Refusals;
 use super::reply::Reply;
 use super::session::Life;
 
@@ -23,6 +24,8 @@ pub enum Quirk {
     Cut(usize),
     /// The connection ends and the command does not run.
     HangUp,
+    /// The node refuses so from now on; the command is the first to meet that.
+    Refuse(Refusals),
     /// This happens to the cluster, then the command is looked at as always.
     First(fn(&mut ModelCluster)),
 }
@@ -102,6 +105,10 @@ impl Exec<'_> {
                 self.session.life = Life::Closing;
             }
             Quirk::HangUp => self.session.life = Life::Closing,
+            Quirk::Refuse(refusals) => {
+                self.node().refusals = refusals;
+                self.process(words, reply);
+            }
             Quirk::First(change) => {
                 change(self.cluster);
                 self.process(words, reply);

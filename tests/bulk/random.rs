@@ -12,7 +12,7 @@ use panpipe::slot::slot_of;
 use panpipe::testkit::{ClusterDown, Dice, Memory, ModelConfig, Quirk, Refusals};
 use panpipe::{Client, Outcome};
 
-use crate::world::{client_with, model, resp};
+use crate::world::{client_with, model, resp, unit};
 
 const SEEDS: u64 = 80;
 const KEYS: usize = 24;
@@ -182,13 +182,21 @@ impl Run {
                 vec!["MSET".into(), key, text.clone(), other, text]
             }
             2 => vec!["EXISTS".into(), key],
+            3 if list => vec!["MULTI".into(), key, text],
             _ if list => vec!["RPUSH".into(), key, text],
             _ => vec!["SET".into(), key, text],
         };
         let views: Vec<&str> = words.iter().map(String::as_str).collect();
-        let frame = resp(&views);
+        let frame = match views.as_slice() {
+            ["MULTI", key, text] => unit(&[&["SET", &format!("{key}:last"), "x"], &["RPUSH", key, text]]),
+            _ => resp(&views),
+        };
         for _ in 0..100_000 {
-            match loader.push_raw(&frame, RawKeys::Find, tag) {
+            let pushed = match views.first() {
+                Some(&"MULTI") => loader.push_unit(&frame, RawKeys::Find, tag),
+                _ => loader.push_raw(&frame, RawKeys::Find, tag),
+            };
+            match pushed {
                 Ok(()) => {
                     self.pushed.push(words);
                     return true;
@@ -311,7 +319,7 @@ impl Run {
         for (tag, words) in self.pushed.iter().enumerate().filter(|(_, words)| words[0] != "EXISTS") {
             let times = ran.get(&(tag as u64)).copied().unwrap_or(0);
             let outcome = self.problems.get(&(tag as u64)).map(Problem::outcome);
-            let once = matches!(words[0].as_str(), "RPUSH" | "INCRBY");
+            let once = matches!(words[0].as_str(), "RPUSH" | "INCRBY" | "MULTI");
             let is_true = match outcome {
                 None | Some(Outcome::Executed | Outcome::ExecutedReplyLost) if once => times == 1,
                 None | Some(Outcome::Executed | Outcome::ExecutedReplyLost) => times >= 1,

@@ -25,6 +25,12 @@ pub(crate) fn resp(words: &[&str]) -> Vec<u8> {
     frame.into_bytes()
 }
 
+/// A transaction in its wire form.
+pub(crate) fn unit(commands: &[&[&str]]) -> Vec<u8> {
+    let commands: Vec<u8> = commands.iter().flat_map(|words| resp(words)).collect();
+    [resp(&["MULTI"]), commands, resp(&["EXEC"])].concat()
+}
+
 pub(crate) fn client_with(model: ModelConfig, configure: impl FnOnce(&mut Config)) -> Client<Memory> {
     let memory = Memory::new(model);
     let mut config = memory.client_config();

@@ -35,6 +35,69 @@ pub(crate) fn slots_move(bench: &Bench, tool: &Tool) {
     assert!(redirects > 0, "slots moved {moves} times, and nobody noticed");
 }
 
+/// Each record is a transaction over two keys of a slot that moves: a list and the number of its elements.
+pub(crate) fn units_move(bench: &Bench, tool: &Tool) {
+    let records = bench.either(8_000, 100_000);
+    let unit = |number: u64| {
+        let tag = HOT[(number % 4) as usize];
+        format!("MULTI\nRPUSH {tag}list {number}\nINCR {tag}count\nEXEC\n")
+    };
+    tool.write("data.txt", (1..=records).map(unit).collect::<String>());
+    let args = ["data.txt", "--format", "commands", "--on-error", "skip", "--rejects", "bad"];
+    let mut running = tool.start(&[&args[..], &["--rate", "2000"]].concat());
+    let slots = HOT.map(|tag| slot_of(tag.as_bytes()));
+    let homes = slots.map(|slot| bench.cluster.owner_of(slot));
+    wait_until("the load", || bench.keys() == 8);
+    let (mut away, mut moves) = (false, 0);
+    while moves < 2 || away || !running.is_over() {
+        for (&slot, &home) in slots.iter().zip(&homes) {
+            let other = (home + 1) % 3;
+            let (from, to) = if away { (other, home) } else { (home, other) };
+            bench.cluster.move_slot(slot, from, to);
+        }
+        bench.cluster.wait_agreed();
+        away = !away;
+        moves += 1;
+    }
+    let run = running.end(tool);
+    let rejected = run.number("/records/rejected");
+    run.records(records, records - rejected, rejected);
+    bench.check_sums(&run);
+    // What has lost its place did not run, and nothing else failed.
+    let lines = if rejected > 0 { tool.lines("bad.rejects.jsonl") } else { Vec::new() };
+    for line in &lines {
+        let is_overtaken = line["error"].as_str().is_some_and(|error| error.contains("overtaken"));
+        assert!(is_overtaken && line["outcome"] == "not executed", "{line}");
+    }
+    let redirects = run.number("/client/moved") + run.number("/client/asks");
+    assert!(redirects > 0, "slots moved {moves} times, and nobody noticed");
+    eprintln!("{records} transactions, {redirects} redirects, {rejected} overtaken");
+    check_units(bench, records - rejected, true);
+    if rejected > 0 {
+        tool.run(&["bad.rejects.resp"]).expect(0).records(rejected, rejected, 0);
+    }
+    check_units(bench, records, rejected == 0);
+}
+
+/// Each transaction ran whole and once, those of a list in their order.
+fn check_units(bench: &Bench, records: u64, in_order: bool) {
+    let mut seen = 0;
+    for tag in HOT {
+        let node = bench.cluster.owner_of(slot_of(tag.as_bytes()));
+        let list = bench.cluster.call(node, &["LRANGE", &format!("{tag}list"), "0", "-1"]);
+        let numbers: Vec<u64> = list
+            .items()
+            .iter()
+            .map(|value| value.text().and_then(|text| text.parse().ok()).expect("a number"))
+            .collect();
+        let count = bench.cluster.call(node, &["GET", &format!("{tag}count")]);
+        assert_eq!(count.text(), Some(numbers.len().to_string().as_str()), "both or none of {tag}");
+        assert!(!in_order || numbers.is_sorted_by(|one, other| one < other), "{tag} is out of order");
+        seen += numbers.len() as u64;
+    }
+    assert_eq!(seen, records);
+}
+
 pub(crate) fn stopped(bench: &Bench, tool: &Tool) {
     let records = bench.either(30_000, 300_000);
     tool.write("data.kv", lines(records));

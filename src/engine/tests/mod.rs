@@ -24,6 +24,7 @@ mod sentinels;
 mod sim;
 mod tombstones;
 mod topology;
+mod units;
 #[cfg(feature = "testkit")]
 mod view_rules;
 mod views;

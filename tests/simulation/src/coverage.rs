@@ -29,6 +29,17 @@ pub(crate) enum Place {
 
 const PLACES: [&str; 3] = ["head", "middle", "tail"];
 
+/// What is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    OneKey,
+    SeveralKeys,
+    WithinMulti,
+    Exec,
+}
+
+const SHAPES: [&str; 4] = ["one key", "several keys", "within MULTI", "EXEC"];
+
 /// What happens to a fence from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -47,8 +58,8 @@ pub(crate) const EVENTS: [&str; 7] =
 /// Counters of many runs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Coverage {
-    /// By code, place, and whether there are several keys.
-    refusals: [[[u64; 2]; 3]; CODES.len()],
+    /// By code, place and shape.
+    refusals: [[[u64; SHAPES.len()]; 3]; CODES.len()],
     /// By state and event.
     fences: [[u64; EVENTS.len()]; FENCE_STATES.len()],
     pub(crate) faults: Vec<u64>,
@@ -56,11 +67,12 @@ pub(crate) struct Coverage {
 
 impl Coverage {
     /// Counts a refusal; answers whether it is one.
-    pub(crate) fn refusal(&mut self, text: &[u8], place: Place, several_keys: bool) -> bool {
+    pub(crate) fn refusal(&mut self, text: &[u8], place: Place, shape: Shape) -> bool {
+        let text = text.strip_prefix(b"EXECABORT Transaction discarded because of: ").unwrap_or(text);
         let code = text.split(|byte| matches!(byte, b' ' | b'\r')).next().unwrap_or_default();
         let code = CODES.iter().position(|known| known.as_bytes() == code);
         if let Some(code) = code {
-            self.refusals[code][place as usize][usize::from(several_keys)] += 1;
+            self.refusals[code][place as usize][shape as usize] += 1;
         }
         code.is_some()
     }
@@ -101,9 +113,10 @@ impl Coverage {
     pub(crate) fn cells(&self) -> Vec<(String, u64)> {
         let mut cells = Vec::new();
         for (code, by_place) in CODES.iter().zip(&self.refusals) {
-            for (place, by_keys) in PLACES.iter().zip(by_place) {
-                cells.push((format!("{code}, {place}, one key"), by_keys[0]));
-                cells.push((format!("{code}, {place}, several keys"), by_keys[1]));
+            for (place, by_shape) in PLACES.iter().zip(by_place) {
+                for (shape, count) in SHAPES.iter().zip(by_shape) {
+                    cells.push((format!("{code}, {place}, {shape}"), *count));
+                }
             }
         }
         for (state, by_event) in FENCE_STATES.iter().zip(&self.fences) {

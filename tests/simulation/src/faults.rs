@@ -43,6 +43,7 @@ faults! {
     ReadOnly = "READONLY",
     PrimaryDown = "MASTERDOWN",
     TryAgain = "TRYAGAIN without a migration",
+    BeforeExec = "a node begins to refuse between a command and EXEC",
     Reset = "a connection is reset, what was sent arrives",
     LosingReset = "a connection is reset, what was sent arrives in part",
     LateReset = "a connection is lost, what was sent arrives much later",

@@ -13,22 +13,24 @@ use panpipe::testkit::Tap;
 
 use panpipe::slot::slot_of;
 
-use crate::coverage::{Coverage, Place};
+use crate::coverage::{Coverage, Place, Shape};
 use crate::ops::{first_words, number_of};
 use crate::views::{Heard, Move};
 
 /// A command on its way or at its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mark {
-    several_keys: bool,
+    shape: Shape,
     /// Part of the handshake.
     greets: bool,
     /// A question for the topology, and when it was asked.
     asks_view: Option<Timestamp>,
     /// It went where its slot belongs: what a redirect of it says is believed.
     teaches: bool,
-    /// The number of one of the callers' commands.
+    /// The number of one of the callers' commands; of a unit at its EXEC.
     number: Option<u32>,
+    /// The number of the unit that it is a part of, in front of EXEC.
+    within: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,12 @@ struct Line {
     /// The reply to the handshake's first command has come.
     is_greeted: bool,
     is_asking: bool,
+    /// MULTI was written and EXEC was not: the number of the commands behind it, once there is one.
+    unit: Option<Option<u32>>,
+    /// A reply within a unit has been a refusal.
+    unit_refused: bool,
+    /// The unit whose replies come stands at the front of the window.
+    unit_is_first: bool,
     /// When the first byte of `written` was written.
     began: Timestamp,
     /// Replies since nothing was awaited last.
@@ -57,6 +65,9 @@ impl Line {
             awaited: VecDeque::new(),
             is_greeted: false,
             is_asking: false,
+            unit: None,
+            unit_refused: false,
+            unit_is_first: false,
             began: Timestamp::ZERO,
             answered: 0,
             port: 0,
@@ -142,7 +153,8 @@ impl Tap for Monitor {
     fn sent(&mut self, conn: ConnId, node: usize, bytes: &[u8]) {
         let line = self.lines.entry(conn).or_insert_with(Line::new);
         let mut written = std::mem::take(&mut line.written);
-        if written.is_empty() {
+        // What was begun is completed, a unit as a whole.
+        if written.is_empty() && line.unit.is_none() {
             line.began = self.now;
         }
         written.extend_from_slice(bytes);
@@ -155,7 +167,9 @@ impl Tap for Monitor {
             let relapse = line.relapse(&words, port, &self.lessons);
             let breach = line.on_command(&words, self.now).or(relapse.filter(|_| !self.is_relaxed));
             self.breaches.extend(breach.map(|breach| format!("{conn:?}: {breach}")));
-            line.began = self.now;
+            if line.unit.is_none() {
+                line.began = self.now;
+            }
             if let Some(number) = line.awaited.back().and_then(|mark| mark.number) {
                 trail_of(&mut self.trails, number).written += 1;
             }
@@ -182,17 +196,27 @@ impl Tap for Monitor {
                 _ => Place::Middle,
             };
             let mark = line.awaited.pop_front();
+            let place = match mark {
+                Some(Mark { shape: shape @ (Shape::WithinMulti | Shape::Exec), .. }) => {
+                    place_of_unit(&mut line.unit_is_first, &line.awaited, shape, place)
+                }
+                _ => place,
+            };
             line.answered = if line.awaited.is_empty() { 0 } else { line.answered + 1 };
             if let (true, Some(mark), [b'-', text @ ..]) = (line.is_greeted, mark, reply)
-                && coverage.refusal(text, place, mark.several_keys)
-                && let Some(number) = mark.number
+                && coverage.refusal(text, place, mark.shape)
+                && let Some(number) = mark.number.or(mark.within)
             {
                 let trail = trail_of(trails, number);
                 trail.refused_last = Some(*now);
-                if text.starts_with(b"MOVED") || text.starts_with(b"ASK") {
+                // A unit is redirected once, however many of its commands are.
+                let is_redirect = text.starts_with(b"MOVED") || text.starts_with(b"ASK");
+                if is_redirect && !line.unit_refused {
                     trail.redirects.push(*now);
                 }
+                line.unit_refused |= mark.within.is_some();
             }
+            line.unit_refused &= mark.is_some_and(|mark| mark.within.is_some());
             line.is_greeted |= !reply.starts_with(b"-");
             if let Some((slot, port)) = moved(reply) {
                 moves.push(Move { at: *now, slot, port });
@@ -239,19 +263,53 @@ impl Line {
         let name = String::from_utf8_lossy(&name).into_owned();
         let is_greeting = matches!(name.as_str(), "HELLO" | "AUTH" | "CLIENT" | "READONLY")
             || (name == "CLUSTER" && words.get(1) == Some(&b"MYID".as_slice()));
+        let number = number_of(words);
+        let was_unit = self.unit;
+        self.unit = match (name.as_str(), was_unit) {
+            ("MULTI", _) => Some(None),
+            ("EXEC", _) => None,
+            (_, Some(before)) => Some(before.or(number)),
+            (_, None) => None,
+        };
+        let within = self.unit.flatten();
+        let is_unit = self.unit.is_some() || name == "EXEC";
         self.awaited.push_back(Mark {
-            several_keys,
+            shape: match name.as_str() {
+                "EXEC" => Shape::Exec,
+                _ if is_unit => Shape::WithinMulti,
+                _ if several_keys => Shape::SeveralKeys,
+                _ => Shape::OneKey,
+            },
             greets: is_greeting,
             teaches,
             asks_view: asks_view.then_some(now),
-            number: number_of(words),
+            number: if name == "EXEC" { was_unit.flatten() } else { number.filter(|_| within.is_none()) },
+            within,
         });
-        let was_asking = std::mem::replace(&mut self.is_asking, name == "ASKING");
+        if was_unit.is_some() && name != "EXEC" && (number.is_none() || number != within) {
+            return Some(format!("{name} stands within a unit"));
+        }
+        // The server keeps the flag that ASKING sets until EXEC.
+        let keeps_asking = self.is_asking && self.unit.is_some();
+        let was_asking = std::mem::replace(&mut self.is_asking, name == "ASKING" || keeps_asking);
         if !is_greeting && !self.is_greeted {
             return Some(format!("{name} was written before the handshake was verified"));
         }
         let is_callers = !is_greeting && name != "ASKING" && name != "CLUSTER";
         (was_asking && !is_callers).then(|| format!("{name} stands behind ASKING"))
+    }
+}
+
+/// Where the whole of a unit stands among all that awaits its reply, as one of its replies comes.
+fn place_of_unit(is_first: &mut bool, awaited: &VecDeque<Mark>, shape: Shape, place: Place) -> Place {
+    let leads = *is_first || place == Place::Head;
+    *is_first = leads && shape != Shape::Exec;
+    let rest = awaited.iter().skip_while(|mark| mark.shape == Shape::WithinMulti);
+    let behind = rest.skip(usize::from(shape == Shape::WithinMulti)).count();
+    match (leads, behind) {
+        (true, _) => Place::Head,
+        (false, 0) => Place::Tail,
+        (false, _) => Place::Middle,
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     PinnedRead,
     /// ECHO, on every primary
     EveryEcho,
+    /// MULTI, APPEND to two keys of one slot, EXEC
+    Unit,
     /// LRANGE of a string
     WrongType,
     /// A command that no server knows
@@ -54,7 +56,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn is_write(self) -> bool {
-        matches!(self, Kind::Push | Kind::Append | Kind::Set | Kind::MultiSet | Kind::SplitSet)
+        matches!(self, Kind::Push | Kind::Append | Kind::Set | Kind::MultiSet | Kind::SplitSet | Kind::Unit)
     }
 
     pub(crate) fn is_split(self) -> bool {
@@ -73,7 +75,7 @@ impl Kind {
 
     pub(crate) fn keys(self) -> usize {
         match self {
-            Kind::MultiSet | Kind::SplitSet | Kind::MultiRead | Kind::SplitRead => 2,
+            Kind::MultiSet | Kind::SplitSet | Kind::MultiRead | Kind::SplitRead | Kind::Unit => 2,
             Kind::Echo | Kind::PinnedEcho | Kind::EveryEcho => 0,
             _ => 1,
         }
@@ -84,7 +86,7 @@ impl Kind {
         match policy {
             RetryUnknown::Never => false,
             RetryUnknown::ReadOnly => !self.is_write(),
-            RetryUnknown::Idempotent => !matches!(self, Kind::Push | Kind::Append),
+            RetryUnknown::Idempotent => !matches!(self, Kind::Push | Kind::Append | Kind::Unit),
             RetryUnknown::Always => true,
         }
     }
@@ -182,12 +184,33 @@ impl Op {
                 let digits = (0..DIGITS).map(|digit| name((self.number >> digit & 1) as usize));
                 cmd("EXISTS").key(name(0)).key(name(1)).args(digits)
             }
+            // What is sent is `unit`.
+            Kind::Unit => cmd("MULTI"),
             Kind::SplitRead => cmd("MGET").key(name(0)).key(name(1)),
             Kind::Echo => cmd("ECHO").arg(self.number).route(Route::AnyPrimary),
             Kind::PinnedEcho => cmd("ECHO").arg(self.number).route(node()),
             Kind::EveryEcho => cmd("ECHO").arg(self.number).route(Route::AllPrimaries).merge(Merge::First),
             Kind::Unheard => cmd("UNHEARD").key(name(0)).arg(far),
         }
+    }
+}
+
+impl Op {
+    /// The bytes of a unit.
+    pub(crate) fn unit(&self, tags: &[String]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut put = |words: &[&str]| {
+            out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+            for word in words {
+                out.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+            }
+        };
+        put(&["MULTI"]);
+        for &key in &self.keys {
+            put(&["APPEND", &key.name(tags), &self.token(key)]);
+        }
+        put(&["EXEC"]);
+        out
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) slots: usize,
     pub(crate) big_values_per_mille: u64,
     pub(crate) multi_key_per_mille: u64,
+    /// Of those that are left.
+    pub(crate) units_per_mille: u64,
     pub(crate) batches_per_mille: u64,
     pub(crate) flushes_per_mille: u64,
     /// Most time of a single command; batches have the client's.
@@ -70,10 +72,11 @@ impl Options {
         let client = client(&mut dice, &model, theme, settings.broken);
         let patient = dice.one_in(3);
         let commands = dice.between(40, 160) as u32;
+        let units_per_mille = *dice.pick(&[0, 0, 50, 50, 400]).unwrap_or(&0);
         let storm_ms = dice.between(100, if theme == Theme::HandOver { 500 } else { 1500 });
         Options {
             network: network(&mut dice, theme),
-            faults: faults(&mut dice, theme),
+            faults: faults(&mut dice, theme, units_per_mille),
             fault_every_us: fault_every_us(&mut dice, theme),
             warm_up_ms: if dice.one_in(3) { 0 } else { dice.between(1, 60) },
             storm_ms,
@@ -83,6 +86,7 @@ impl Options {
             slots: dice.between(1, if theme == Theme::HandOver { 2 } else { 5 }) as usize,
             big_values_per_mille: if dice.one_in(4) { 40 } else { 0 },
             multi_key_per_mille: *dice.pick(&[0, 100, 300]).unwrap_or(&0),
+            units_per_mille,
             batches_per_mille: *dice.pick(&[0, 300, 600, 1000]).unwrap_or(&0),
             flushes_per_mille: *dice.pick(&[1000, 500, 200]).unwrap_or(&0),
             timeout_ms_max: if patient { 60_000 } else { dice.between(50, 3_000) },
@@ -180,7 +184,7 @@ fn client(dice: &mut Dice, model: &ModelConfig, theme: Theme, broken: Broken) ->
 }
 
 /// Few kinds of fault at a time: a storm of everything hides more than it shows.
-fn faults(dice: &mut Dice, theme: Theme) -> Vec<u64> {
+fn faults(dice: &mut Dice, theme: Theme, units_per_mille: u64) -> Vec<u64> {
     let share = *dice.pick(&[0, 150, 300, 300, 600, 1000]).unwrap_or(&0);
     let mut weight = |fault: &Fault| {
         let fits = match theme {
@@ -193,6 +197,11 @@ fn faults(dice: &mut Dice, theme: Theme) -> Vec<u64> {
         if fits { dice.between(1, 10) } else { 0 }
     };
     let mut weights: Vec<u64> = Fault::ALL.iter().map(&mut weight).collect();
+    if theme == Theme::Mixed && units_per_mille > 100 {
+        for fault in [Fault::BeforeExec, Fault::BeginMigration] {
+            weights[fault as usize] += 8;
+        }
+    }
     // One that is lost and one too many make each other unseen.
     let absent = if dice.one_in(2) { Fault::LostReply } else { Fault::StrayReply };
     weights[absent as usize] = 0;

@@ -92,13 +92,15 @@ impl<'a> Judge<'a> {
 
     /// How often it may have run at most.
     fn most(&self, op: &Op) -> usize {
-        let parts = if op.kind.is_split() { self.parts(op) } else { 1 };
+        let parts = if op.kind.is_split() || op.kind == Kind::Unit { self.parts(op) } else { 1 };
         if op.kind.may_repeat(self.world.engine.config().retry_unknown) { usize::MAX } else { parts }
     }
 
     fn parts(&self, op: &Op) -> usize {
         match op.kind {
             Kind::EveryEcho => usize::MAX,
+            // Each of its commands is an execution of its own.
+            Kind::Unit => 2,
             _ if op.keys.len() == 2 && op.keys[0].slot != op.keys[1].slot => 2,
             _ => 1,
         }
@@ -109,6 +111,9 @@ impl<'a> Judge<'a> {
         let parts = if op.kind == Kind::EveryEcho { 1 } else { self.parts(op) };
         if ran > self.most(op) {
             return self.say("repetition", op, format!("ran {ran} times"));
+        }
+        if op.kind == Kind::Unit && !self.is_whole(op) {
+            return self.say("transaction", op, "did not run as one");
         }
         match &op.fate {
             Fate::Done(_) if ran < parts => self.say("invention", op, "has a result and did not run"),
@@ -123,8 +128,33 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether each run of a unit is one of all its commands, behind each other and at one node.
+    fn is_whole(&self, op: &Op) -> bool {
+        self.runs[op.number as usize].chunks(2).all(|run| match run {
+            &[first, second] => {
+                let (one, other) = (&self.journal[first], &self.journal[second]);
+                let [first_key, second_key] = [op.keys[0], op.keys[1]];
+                second == first + 1
+                    && one.node == other.node
+                    && is_about(one, first_key, self.world)
+                    && is_about(other, second_key, self.world)
+            }
+            _ => false,
+        })
+    }
+
     /// The reply is that of one of its own executions.
     fn check_reply(&mut self, op: &Op, frame: &[u8]) {
+        if op.kind == Kind::Unit {
+            let replies = |run: &[usize]| {
+                let replies: Vec<&[u8]> = run.iter().map(|&at| self.journal[at].reply.as_slice()).collect();
+                [b"*2\r\n", replies.concat().as_slice()].concat()
+            };
+            if !self.runs[op.number as usize].chunks(2).any(|run| replies(run) == frame) {
+                self.say("attribution", op, "has a reply that none of its executions gave");
+            }
+            return;
+        }
         let own = self.runs[op.number as usize].iter().any(|&at| self.journal[at].reply == frame);
         if !own {
             self.say("attribution", op, "has a reply that none of its executions gave");

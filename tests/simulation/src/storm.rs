@@ -4,7 +4,7 @@
 //! changes hands between nodes that are up, a node that is out of touch is no party to it.
 
 use panpipe::engine::Timestamp;
-use panpipe::testkit::{ClusterDown, Ending, ModelCluster, NetworkOptions, Refusals, Way};
+use panpipe::testkit::{ClusterDown, Ending, ModelCluster, NetworkOptions, Quirk, Refusals, Way};
 
 use crate::faults::Fault;
 use crate::options::Theme;
@@ -94,6 +94,18 @@ impl World {
             Fault::ReadOnly => refusals.keyed = Some(READONLY),
             Fault::PrimaryDown => refusals.keyed = Some(MASTERDOWN),
             Fault::TryAgain => refusals.keyed = Some(TRYAGAIN),
+            Fault::BeforeExec => {
+                for node in 0..self.net.cluster().nodes_len() {
+                    let quirk = match self.dice.below(3) {
+                        0 => Quirk::First(finish_migrations),
+                        1 => Quirk::First(migrate_all_keys),
+                        _ => Quirk::Refuse(self.any_refusal()),
+                    };
+                    self.net.cluster_mut().quirk(node, "EXEC", 1, quirk);
+                    self.cure(Cure::Calm(node), 50, 800);
+                }
+                return true;
+            }
             Fault::Freeze if !self.net.cluster().node(node).is_frozen() => {
                 self.net.cluster_mut().freeze(node);
                 self.cure(Cure::Thaw(node), 5, 1_500);
@@ -109,6 +121,22 @@ impl World {
         *self.net.cluster_mut().refusals_mut(node) = refusals;
         self.cure(Cure::Calm(node), 2, 400);
         true
+    }
+
+    fn any_refusal(&mut self) -> Refusals {
+        let none = Refusals::default();
+        match self.dice.below(10) {
+            0 => Refusals { loading: true, ..none },
+            1 => Refusals { cluster_down: Some(ClusterDown::Everything), ..none },
+            2 => Refusals { cluster_down: Some(ClusterDown::Writes), ..none },
+            3 => Refusals { out_of_memory: true, ..none },
+            4 => Refusals { misconfigured: true, ..none },
+            5 => Refusals { no_replicas: true, ..none },
+            6 => Refusals { busy: true, ..none },
+            7 => Refusals { keyed: Some(READONLY), ..none },
+            8 => Refusals { keyed: Some(MASTERDOWN), ..none },
+            _ => Refusals { keyed: Some(TRYAGAIN), ..none },
+        }
     }
 
     fn break_wire(&mut self, fault: Fault, node: usize) -> bool {
@@ -253,7 +281,11 @@ impl World {
                 self.net.cluster_mut().release_gossip(node);
             }
             Cure::Replicate(node) => self.net.cluster_mut().release_replication(node),
-            Cure::Calm(node) => *self.net.cluster_mut().refusals_mut(node) = Refusals::default(),
+            Cure::Calm(node) => {
+                let cluster = self.net.cluster_mut();
+                cluster.clear_quirks(node);
+                *cluster.refusals_mut(node) = Refusals::default();
+            }
             Cure::Accept(node) => {
                 self.net.set_refuses(node, false);
                 self.net.set_black_hole(node, false);
@@ -288,4 +320,25 @@ impl World {
         }
         self.net.collect();
     }
+}
+
+fn finish_migrations(cluster: &mut ModelCluster) {
+    for slot in sound_migrations(cluster) {
+        cluster.finish_migration(slot);
+    }
+}
+
+fn migrate_all_keys(cluster: &mut ModelCluster) {
+    for slot in sound_migrations(cluster) {
+        cluster.migrate_keys(slot);
+    }
+}
+
+/// The slots that migrate to a node that is up.
+fn sound_migrations(cluster: &ModelCluster) -> Vec<u16> {
+    let is_up = |node: usize| {
+        let server = cluster.node(node);
+        server.is_reachable() && !server.is_frozen() && cluster.primary_of(node).is_none()
+    };
+    cluster.migrations().into_iter().filter(|&(_, to)| is_up(to)).map(|(slot, _)| slot).collect()
 }

@@ -69,7 +69,8 @@ impl World {
         if op.kind.is_split() {
             return None;
         }
-        if trail.written == 0 {
+        // (A server may forbid MULTI and run the rest: one that had not answered it leaves doubt of a part.)
+        if trail.written == 0 && op.kind != Kind::Unit {
             return Some(("doubt", "is in doubt and was never written whole".to_owned()));
         }
         let was_begun = trail.was_begun == Some(op.done);

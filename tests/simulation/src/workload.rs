@@ -1,6 +1,6 @@
 //! What the callers do: submit commands of every kind, flush or not, wait, lose patience.
 
-use panpipe::engine::BatchId;
+use panpipe::engine::{BatchId, Engine, Timestamp};
 use panpipe::error::{Error, ErrorKind};
 use panpipe::{Endpoint, Outcome};
 use smallvec::SmallVec;
@@ -9,7 +9,6 @@ use crate::coverage::Event;
 use crate::ops::{Fate, KEYS_PER_SLOT, Key, Kind, NUMBERS_MAX, Op, Waits, Why, is_value_of};
 use crate::options::Theme;
 use crate::world::World;
-use panpipe::engine::Timestamp;
 use panpipe::resp::ReplyRef;
 
 /// Results may be this late: deadlines are rounded up, and looked at together.
@@ -57,6 +56,9 @@ impl World {
         if self.dice.per_mille(self.options.multi_key_per_mille) {
             let kinds = [Kind::MultiSet, Kind::MultiRead, Kind::SplitSet, Kind::SplitRead];
             return *self.dice.pick(&kinds).unwrap_or(&Kind::MultiSet);
+        }
+        if self.dice.per_mille(self.options.units_per_mille) {
+            return Kind::Unit;
         }
         match self.dice.below(40) {
             0 => Kind::Echo,
@@ -132,12 +134,21 @@ impl World {
             submitted: self.net.now(),
             done: Timestamp::NEVER,
         };
-        let command = op.command(&self.tags);
         self.trace(|| format!("submit {number}: {kind:?} {:?} batch {is_batch}", op.keys));
+        if kind == Kind::Unit {
+            let (frames, slot) = (op.unit(&self.tags), self.slots[op.keys[0].slot]);
+            self.ops.push(op);
+            self.submit_to_batch(number, |engine, batch, now| {
+                engine.submit_transaction(batch, &frames, slot, now)
+            });
+            self.cover_op(Event::Submitted, number);
+            return number;
+        }
+        let command = op.command(&self.tags);
         self.ops.push(op);
         let request = command.request().expect("a good command");
         if is_batch {
-            self.submit_to_batch(number, &request);
+            self.submit_to_batch(number, |engine, batch, now| engine.submit(batch, &request, now));
         } else {
             let now = self.net.now();
             let op = &mut self.ops[number as usize];
@@ -154,13 +165,13 @@ impl World {
         number
     }
 
-    fn submit_to_batch(&mut self, number: u32, request: &panpipe::command::Request<'_>) {
+    fn submit_to_batch(&mut self, number: u32, submit: impl FnOnce(&mut Engine, BatchId, Timestamp) -> u32) {
         if self.batches.iter().all(|batch| batch.is_flushed) {
             let id = self.engine.open_batch();
             self.batches.push(OpenBatch { id, commands: Vec::new(), is_flushed: false });
         }
         let Some(batch) = self.batches.iter_mut().find(|batch| !batch.is_flushed) else { return };
-        let index = self.engine.submit(batch.id, request, self.net.now());
+        let index = submit(&mut self.engine, batch.id, self.net.now());
         batch.commands.push((number, index));
         self.ops[number as usize].waits = Waits::Batch(batch.id, index);
     }

@@ -4,7 +4,6 @@ use panpipe::ErrorKind;
 use panpipe::slot::SLOT_COUNT;
 use serde_json::{Value, json};
 
-use super::feed;
 use super::meter::{Meter, Sample};
 use super::routes::{self, Routes};
 use super::signals::Signals;
@@ -126,11 +125,11 @@ impl DryRun {
 
     fn add(&mut self, record: u64, offset: u64, command: &Command<'_>) {
         self.total.add(command.frame.len());
-        if let Some(error) = feed::refusal(command) {
-            self.not_allowed += 1;
-            return self.refuse(record, offset, error.to_string());
-        }
         match routes::slots(command.frame).as_deref() {
+            Ok([]) if command.is_unit => {
+                self.not_allowed += 1;
+                self.refuse(record, offset, "MULTI .. EXEC without a key: no node to go to".to_owned());
+            }
             Ok([]) => self.keyless += 1,
             Ok([slot]) => self.route(*slot, command.frame.len()),
             Ok(slots) if routes::is_split(command.frame) => {

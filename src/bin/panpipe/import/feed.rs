@@ -337,19 +337,12 @@ impl<'c> Feed<'c> {
 }
 
 fn send(loader: &mut Loader<'_>, command: &Command<'_>, tag: u64) -> Result<(), PushError> {
-    if let Some(error) = refusal(command) {
-        return Err(PushError::Refused(error));
-    }
     let keys = command.key.clone().map_or(RawKeys::Find, RawKeys::At);
-    loader.push_raw(command.frame, keys, tag)
-}
-
-/// Why a command is not even shown to the loader.
-pub(super) fn refusal(command: &Command<'_>) -> Option<Error> {
-    command.is_unit.then(|| {
-        let what = "MULTI .. EXEC cannot be loaded as one yet".to_owned();
-        Error::not_executed(ErrorKind::Config { what })
-    })
+    if command.is_unit {
+        loader.push_unit(command.frame, keys, tag)
+    } else {
+        loader.push_raw(command.frame, keys, tag)
+    }
 }
 
 impl Cause {

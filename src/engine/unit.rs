@@ -1,0 +1,192 @@
+//! Units: MULTI, commands and EXEC in one entry, which is one command to fences, to retry and in its outcome.
+//!
+//! ```text
+//!   [ASKING] MULTI c₁ … cₙ EXEC        on the wire, without a gap
+//!   [+OK]    +OK   +QUEUED …  *n       what comes back; a refusal of any cᵢ makes EXEC answer EXECABORT, and nothing runs
+//! ```
+//!
+//! A reply to one of the commands in front decides nothing: the bytes stay, and the entry waits for the reply to EXEC. What that and the
+//! refusals before it come to is then told like any command's reply (multi.c and `processCommand` in server.c; one ASKING covers the whole,
+//! since the server keeps its flag until EXEC). This module knows the replies of the unit at the front of a connection; it refuses to know
+//! what follows from a refusal, which is `redirect`'s.
+
+use crate::engine::conflict::commands_of;
+use crate::engine::in_flight::InFlight;
+use crate::engine::lifecycle::LostBecause;
+use crate::engine::recv_buf::RecvBuf;
+use crate::engine::redirect::{kept_text, proves_no_run};
+use crate::engine::time::Timestamp;
+use crate::engine::{Engine, keeps};
+use crate::error::{ErrorKind, Outcome, ServerError};
+use crate::resp::reply::{ReplyKind, ReplyRef};
+use crate::resp::scan::Frame;
+use crate::resp::server_error::{ServerReply, classify};
+
+/// How a server tells that nothing of a transaction ran.
+const ABORTED: &[u8] = b"EXECABORT ";
+/// How it goes on where it was EXEC that was refused; what follows is the refusal.
+const ABORTED_BECAUSE: &[u8] = b"EXECABORT Transaction discarded because of: ";
+
+/// How far the unit at the front of a connection has been answered.
+#[derive(Debug)]
+pub(crate) struct UnitReplies {
+    /// Where each of its commands ends, counted from MULTI; EXEC is the last.
+    ends: Vec<u32>,
+    answered: usize,
+    /// The first refusal of one of its commands.
+    refusal: Option<Vec<u8>>,
+    /// MULTI was refused, so its commands ran by themselves: how many of them did, as far as has been told.
+    ran_alone: Option<usize>,
+}
+
+impl UnitReplies {
+    /// Whether all but the reply to EXEC have come.
+    pub(crate) fn awaits_exec(&self) -> bool {
+        self.answered + 1 >= self.ends.len()
+    }
+
+    /// Whether its commands run one by one.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.ran_alone.is_some()
+    }
+
+    /// A reply to one of the commands in front of EXEC.
+    fn take_early(&mut self, reply: ReplyRef<'_>) -> Result<(), &'static str> {
+        let expected: &[u8] = if self.answered == 0 { b"OK" } else { b"QUEUED" };
+        let is_expected = reply.kind() == ReplyKind::Status && reply.as_bytes() == Some(expected);
+        match (&mut self.ran_alone, reply.error()) {
+            (None, None) if is_expected => {}
+            (None, None) => return Err("a reply within MULTI is neither +OK nor +QUEUED"),
+            (None, Some(text)) => {
+                self.ran_alone = (self.answered == 0).then_some(0);
+                self.refusal.get_or_insert_with(|| kept_text(text).to_vec());
+            }
+            (Some(_), Some(text)) if proves_no_run(text) => {}
+            (Some(ran), _) => *ran += 1,
+        }
+        Ok(())
+    }
+
+    /// The reply to EXEC has come.
+    fn end(&mut self, reply: ReplyRef<'_>, checks_shape: bool) -> Result<UnitEnd, &'static str> {
+        let (commands, refusal) = (self.ends.len().saturating_sub(2), self.refusal.take());
+        if let Some(ran) = self.ran_alone {
+            let refusal = refusal.unwrap_or_default();
+            if ran == 0 {
+                return Ok(UnitEnd::Refused(refusal));
+            }
+            let outcome = if ran == commands { Outcome::Executed } else { Outcome::Unknown };
+            let refusal = ServerError::from_bytes(&refusal);
+            return Ok(UnitEnd::Failed(ErrorKind::UnitBroken { refusal, ran, commands }, outcome));
+        }
+        if let Some(text) = reply.error() {
+            let text = kept_text(text);
+            return Ok(match refusal {
+                Some(refusal) => UnitEnd::Refused(refusal),
+                None if text.starts_with(ABORTED) || proves_no_run(text) => {
+                    UnitEnd::Refused(text.strip_prefix(ABORTED_BECAUSE).unwrap_or(text).to_vec())
+                }
+                None => UnitEnd::Failed(ErrorKind::Server(ServerError::from_bytes(text)), Outcome::Unknown),
+            });
+        }
+        let is_whole = reply.kind() == ReplyKind::Array && reply.len() == commands && refusal.is_none();
+        if checks_shape && !is_whole {
+            return Err("the reply to EXEC is not one for each command");
+        }
+        let failed = reply.elements().find_map(|element| element.error());
+        Ok(failed.map_or(UnitEnd::Ran, |text| {
+            let error = ServerError::from_bytes(kept_text(text));
+            UnitEnd::Failed(ErrorKind::Server(error), Outcome::Executed)
+        }))
+    }
+}
+
+/// What the replies to a unit come to.
+enum UnitEnd {
+    /// EXEC has run all of it: its reply is the unit's.
+    Ran,
+    /// Nothing of it ran; these are the words for it.
+    Refused(Vec<u8>),
+    /// Some of it ran, or all: what there is to say of it.
+    Failed(ErrorKind, Outcome),
+}
+
+impl Engine {
+    /// Bytes of the unit at the front, with its ASKING, that must have been sent before its next reply can come.
+    pub(crate) fn unit_sent_len(&mut self, row: u16, entry: &InFlight) -> u32 {
+        if self.links.get(usize::from(row)).is_some_and(|link| link.unit.is_none()) {
+            let mut at = 0;
+            let bytes = self.front_bytes(row, entry);
+            let ends = commands_of(&bytes).map(|(_, len)| {
+                at += len as u32;
+                at
+            });
+            let replies = UnitReplies { ends: ends.collect(), answered: 0, refusal: None, ran_alone: None };
+            if let Some(link) = self.links.get_mut(usize::from(row)) {
+                link.unit = Some(Box::new(replies));
+            }
+        }
+        let unit = self.links.get(usize::from(row)).and_then(|link| link.unit.as_ref());
+        let end = unit.and_then(|unit| unit.ends.get(unit.answered).copied());
+        entry.asking_len() + end.unwrap_or(entry.len - entry.asking_len())
+    }
+
+    /// One reply to the unit at the front. Where its beginning was `skipped`, nobody waits for the result.
+    pub(crate) fn on_unit_frame(
+        &mut self,
+        row: u16,
+        recv: &mut RecvBuf,
+        frame: &Frame,
+        skipped: bool,
+        now: Timestamp,
+    ) -> Result<(), LostBecause> {
+        let checks_shape = keeps!(self.config, ShapeCheck) && !skipped;
+        let reply = ReplyRef::new(recv.unread().get(..frame.len).unwrap_or_default());
+        let Some(entry) = self.links.get(usize::from(row)).and_then(|link| link.in_flight.first().copied())
+        else {
+            return Ok(());
+        };
+        if let Some(ServerReply::Moved(redirect)) = reply.error().map(classify) {
+            // Now, while it is news. What follows waits until EXEC has been answered: the unit holds its place at the front.
+            self.note_moved(row, &entry, redirect, now);
+            if keeps!(self.config, UnitFence) {
+                self.fence_followers(row, entry.slot);
+            }
+        }
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
+        // Its fence may wait for it by now.
+        let (Some(entry), Some(unit)) = (link.in_flight.first().copied(), &mut link.unit) else {
+            return Ok(());
+        };
+        if !unit.awaits_exec() && (reply.error().is_none() || keeps!(self.config, UnitWaits)) {
+            let taken = unit.take_early(reply);
+            unit.answered += 1;
+            link.allows_multi |= !unit.is_broken();
+            recv.consume(frame.len);
+            return taken.or_else(|what| if checks_shape { Err(LostBecause::Desync(what)) } else { Ok(()) });
+        }
+        let end = unit.end(reply, checks_shape).map_err(LostBecause::Desync)?;
+        if entry.has(InFlight::GIVEN_UP) {
+            link.tombstones = link.tombstones.saturating_sub(1);
+            self.suspicious = true;
+        }
+        match end {
+            UnitEnd::Ran if skipped => self.end_skipped(row, &entry),
+            UnitEnd::Ran => {
+                link.attempts = 0;
+                self.on_result(row, recv, frame, &entry, now);
+                return Ok(());
+            }
+            UnitEnd::Refused(text) => {
+                recv.consume(frame.len);
+                return self.on_error_reply(row, entry, &text, now);
+            }
+            UnitEnd::Failed(kind, outcome) => {
+                link.attempts = 0;
+                self.end_with_failure(row, &entry, kind, outcome, true);
+            }
+        }
+        recv.consume(frame.len);
+        Ok(())
+    }
+}
