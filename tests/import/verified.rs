@@ -77,6 +77,19 @@ fn what_the_input_itself_explains_is_no_difference() {
 }
 
 #[test]
+fn what_a_rejected_transaction_has_written_is_no_difference() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    let text = "SET {x}a 1\nSET {x}b 1\nMULTI\nSET {x}a 2\nLPUSH {x}a x\nEXEC\nMULTI\nHSET {x}h f 1\nEXPIRE {x}h 100\nEXEC\n";
+    tool.write("data.txt", text);
+    let args = ["data.txt", "--format", "commands", "--on-error", "skip", "--verify", "full"];
+    let run = tool.run(&args).expect(1);
+    run.records(4, 3, 1);
+    assert_eq!(run.number("/verify/mismatches"), 0, "{}", run.stdout);
+    assert_eq!(client(&cluster.url()).get("{x}a").expect("an answer"), Some(Bytes::from("2")));
+}
+
+#[test]
 fn more_differences_than_are_held_are_still_told_apart() {
     let cluster = embedded();
     let tool = Tool::new(&cluster.url());
