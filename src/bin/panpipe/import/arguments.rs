@@ -215,7 +215,7 @@ pub(super) struct CheckArgs {
     #[arg(long, conflicts_with_all = ["checkpoint", "verify"])]
     pub(super) dry_run: bool,
 
-    /// After the load, read the input once more and compare it with what the cluster holds: `count` asks for the keys, `sample:N` and `full` for the values. The last record of a key counts, rejected ones do not.
+    /// After the load, read the input once more and compare it with what the cluster holds: `count` asks for the keys, `sample:N` and `full` for the values. The last record of a key counts, rejected ones do not; commands whose doing cannot be told from themselves (INCR) are named.
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = Verify::parse)]
     pub(super) verify: Verify,
 }
