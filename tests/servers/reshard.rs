@@ -65,19 +65,15 @@ impl Cluster {
     }
 
     /// Waits until all agree, as `wait_agreed` does, about slots that were moved to and fro. A server can hear of a move, and then an older
-    /// message of one that the slot has left since, with a newer epoch: it is told again, since nobody else will tell it.
+    /// message of one that the slot has left since, with a newer epoch: no message of the owner corrects that, until its epoch is the newest.
     pub(crate) fn wait_agreed_on(&self, owners: &[(u16, usize)]) {
         let mut told = Instant::now();
         wait_until("the nodes to agree", PATIENCE, || {
             let agreed = form::agreed(self).map(|_| ());
             if agreed.is_err() && told.elapsed() > TELL_AGAIN_AFTER {
                 told = Instant::now();
-                for &(slot, owner) in owners {
-                    for node in self.responsive() {
-                        let slot = slot.to_string();
-                        let _ = self
-                            .try_call(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &self.nodes()[owner].id]);
-                    }
+                for &(_, owner) in owners {
+                    let _ = self.try_call(owner, &["CLUSTER", "BUMPEPOCH"]);
                 }
             }
             agreed
