@@ -18,6 +18,7 @@ impl<T: Transport> Loader<'_, T> {
     /// Takes a transaction that is encoded already: MULTI, commands and EXEC behind each other, all of their keys in one slot. It is one
     /// command of the load in every respect: its bytes leave without a gap, it is redirected, refused and sent again as a whole, and it has one
     /// outcome. `Executed` with a server's error says that EXEC ran and one of the commands failed; the others were run, as servers do it.
+    /// `UnitBroken` says that the server refused MULTI, and how many of the commands ran by themselves.
     ///
     /// Where the reply to EXEC is lost nobody knows whether it ran: it is sent again only with `RetryUnknown::Always`.
     ///

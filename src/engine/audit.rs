@@ -81,6 +81,10 @@ impl Engine {
             let ends = [link.queue.acked(), link.queue.sent(), link.queue.encoded()];
             audit.expect(ends.is_sorted(), || format!("link {row}: acked, sent, encoded are {ends:?}"));
             sums.bytes += held;
+            let front = link.in_flight.first().filter(|front| front.is_unit());
+            audit.expect(link.unit.is_none() || front.is_some(), || {
+                format!("link {row}: whose replies are these?")
+            });
             // Answered, and not told until a sentinel has come back.
             for entry in link.guard.held() {
                 sums.in_flight += 1;

@@ -277,10 +277,11 @@ impl Engine {
     }
 
     /// Wakes fences that wait for an owner or a delay although the topology has news for them.
-    pub(crate) fn wake_waiting(&mut self, slots: &[u16], now: Timestamp) {
-        for &slot in slots {
+    pub(crate) fn wake_waiting(&mut self, changed: &[bool], now: Timestamp) {
+        for slot in self.fences.slots() {
+            let concerned = changed.get(usize::from(slot)).copied().unwrap_or(false);
             let Some(fence) = self.fences.get_mut(slot) else { continue };
-            if fence.step == Step::Wait {
+            if concerned && fence.step == Step::Wait {
                 fence.not_before = now;
                 self.fences.wake(slot);
             }

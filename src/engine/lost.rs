@@ -65,7 +65,7 @@ impl Engine {
         let entries: Vec<InFlight> = link.in_flight.take();
         let (acked, sent) = (link.queue.acked(), link.queue.sent());
         let flushed = link.queue.encoded() - link.queue.unflushed_bytes();
-        let resend = self.resendable(row, &entries, acked, sent, begun.is_some());
+        let resend = self.resendable(row, &entries, acked, sent, begun);
         let in_doubt = sent > acked;
         let mut at = acked;
         let mut runs = Runs::default();
@@ -177,9 +177,9 @@ impl Engine {
         self.resent.0.retain(|sequence, _| live.contains(sequence));
     }
 
-    /// How many of the commands at the front were sent whole. One whose reply `has_begun` ran, or some of it: it counts. So does a unit of which
+    /// How many of the commands at the front were sent whole. The front one counts where it `ran_in_part`. So does a unit of which
     /// more than MULTI was sent to a server that may have forbidden MULTI and run the rest.
-    fn sent_whole(&self, row: u16, entries: &[InFlight], acked: u64, sent: u64, has_begun: bool) -> usize {
+    fn sent_whole(&self, row: u16, entries: &[InFlight], acked: u64, sent: u64, ran_in_part: bool) -> usize {
         // A build that breaks the rule is in doubt about what had only been begun.
         let keeps_unsent = keeps!(self.config, NeverSent);
         let allows_multi = self.links.get(usize::from(row)).is_some_and(|link| link.allows_multi);
@@ -192,7 +192,7 @@ impl Engine {
             at <= sent || may_have_run || (begun && !keeps_unsent)
         };
         let count = entries.iter().take_while(is_sent).count();
-        if has_begun { count.max(1).min(entries.len()) } else { count }
+        if ran_in_part { count.max(1).min(entries.len()) } else { count }
     }
 
     /// For each command that was sent whole, oldest first: whether it is sent again.
@@ -202,9 +202,10 @@ impl Engine {
         entries: &[InFlight],
         acked: u64,
         sent: u64,
-        has_begun: bool,
+        begun: Option<Outcome>,
     ) -> Vec<bool> {
-        let count = self.sent_whole(row, entries, acked, sent, has_begun);
+        // Of a unit that runs one by one a part is enough; any other reply cannot begin before its command has left.
+        let count = self.sent_whole(row, entries, acked, sent, begun == Some(Outcome::Unknown));
         let entries = entries.get(..count).unwrap_or_default();
         let mut resend = vec![false; count];
         let Some(link) = self.links.get_mut(usize::from(row)) else { return resend };
@@ -218,7 +219,7 @@ impl Engine {
         let mut concerned = BTreeSet::new();
         for (n, (entry, resend)) in entries.iter().zip(&mut resend).enumerate() {
             // A write whose reply had begun is not in doubt: it ran.
-            let ran = n == 0 && has_begun && !entry.has(InFlight::READ_ONLY);
+            let ran = n == 0 && begun.is_some() && !entry.has(InFlight::READ_ONLY);
             *resend = !ran && self.is_wanted(entry) && self.policy_allows(entry, || bytes_of(entry, at));
             if *resend {
                 concerned.insert(entry.slot);

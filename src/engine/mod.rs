@@ -271,6 +271,7 @@ impl Engine {
 
     /// The nodes of the present view, in a stable order.
     pub fn nodes(&self) -> Vec<NodeInfo> {
+        let ranges = self.slots.ranges();
         let mut infos = Vec::new();
         for (row, node) in self.nodes.iter() {
             let Some(link) = self.links.get(usize::from(row)) else { continue };
@@ -279,13 +280,13 @@ impl Engine {
             }
             let primary = node.role() == Role::Primary;
             let replicates = node.primary().filter(|_| !primary).and_then(|row| self.nodes.get(row));
-            let runs = self.slots.owners().runs().filter(|run| run.2 == Some(row));
+            let owned = ranges.iter().filter(|range| range.2 == Some(row));
             infos.push(NodeInfo {
                 id: node.id().to_owned(),
                 endpoint: node.endpoint().cloned(),
                 primary,
                 replicates: replicates.map(|node| node.id().to_owned()),
-                slots: runs.map(|(start, end, _)| (start, end)).collect(),
+                slots: owned.map(|&(start, end, _)| (start, end)).collect(),
                 connected: link.is_ready(),
                 stats: link.stats,
             });
@@ -308,7 +309,8 @@ impl Engine {
 
     /// Slot ranges that no node serves, both ends included.
     pub fn uncovered_slots(&self) -> Vec<(u16, u16)> {
-        self.slots.owners().holes()
+        let ranges = self.slots.ranges().into_iter();
+        ranges.filter(|range| range.2.is_none()).map(|(start, end, _)| (start, end)).collect()
     }
 
     /// What the driver must do next.

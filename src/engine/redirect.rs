@@ -106,7 +106,9 @@ impl Engine {
         // What is said of a unit here was said before any of it could run.
         let outcome = if entry.is_unit() { Outcome::NotExecuted } else { outcome_of(reply, text) };
         let kind = ErrorKind::Server(ServerError::from_bytes(text));
-        self.end_with_failure(row, entry, kind, outcome, serves_the_slot(reply, text));
+        // A refusal of a unit may be one from before the slot was looked at.
+        let serves = !entry.is_unit() && serves_the_slot(reply, text);
+        self.end_with_failure(row, entry, kind, outcome, serves);
     }
 
     /// The front command of a node has its result, and it is a failure.

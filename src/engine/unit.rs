@@ -20,7 +20,7 @@ use crate::engine::{Engine, keeps};
 use crate::error::{ErrorKind, Outcome, ServerError};
 use crate::resp::reply::{ReplyKind, ReplyRef};
 use crate::resp::scan::Frame;
-use crate::resp::server_error::{ServerReply, classify};
+use crate::resp::server_error::{Code, ServerReply, classify};
 
 /// How a server tells that nothing of a transaction ran.
 const ABORTED: &[u8] = b"EXECABORT ";
@@ -62,6 +62,9 @@ impl UnitReplies {
                 self.refusal.get_or_insert_with(|| kept_text(text).to_vec());
             }
             (Some(_), Some(text)) if proves_no_run(text) => {}
+            (Some(_), None) if reply.kind() == ReplyKind::Status && reply.as_bytes() == Some(b"QUEUED") => {
+                return Err("a command was queued, and MULTI had been refused");
+            }
             (Some(ran), _) => *ran += 1,
         }
         Ok(())
@@ -71,13 +74,16 @@ impl UnitReplies {
     fn end(&mut self, reply: ReplyRef<'_>, checks_shape: bool) -> Result<UnitEnd, &'static str> {
         let (commands, refusal) = (self.ends.len().saturating_sub(2), self.refusal.take());
         if let Some(ran) = self.ran_alone {
+            if checks_shape && reply.error().is_none() {
+                return Err("EXEC was answered, and MULTI had been refused");
+            }
             let refusal = refusal.unwrap_or_default();
             if ran == 0 {
                 return Ok(UnitEnd::Refused(refusal));
             }
             let outcome = if ran == commands { Outcome::Executed } else { Outcome::Unknown };
             let refusal = ServerError::from_bytes(&refusal);
-            return Ok(UnitEnd::Failed(ErrorKind::UnitBroken { refusal, ran, commands }, outcome));
+            return Ok(UnitEnd::Failed(ErrorKind::UnitBroken { refusal, ran, commands }, outcome, false));
         }
         if let Some(text) = reply.error() {
             let text = kept_text(text);
@@ -86,7 +92,9 @@ impl UnitReplies {
                 None if text.starts_with(ABORTED) || proves_no_run(text) => {
                     UnitEnd::Refused(text.strip_prefix(ABORTED_BECAUSE).unwrap_or(text).to_vec())
                 }
-                None => UnitEnd::Failed(ErrorKind::Server(ServerError::from_bytes(text)), Outcome::Unknown),
+                None => {
+                    UnitEnd::Failed(ErrorKind::Server(ServerError::from_bytes(text)), Outcome::Unknown, false)
+                }
             });
         }
         let is_whole = reply.kind() == ReplyKind::Array && reply.len() == commands && refusal.is_none();
@@ -96,7 +104,7 @@ impl UnitReplies {
         let failed = reply.elements().find_map(|element| element.error());
         Ok(failed.map_or(UnitEnd::Ran, |text| {
             let error = ServerError::from_bytes(kept_text(text));
-            UnitEnd::Failed(ErrorKind::Server(error), Outcome::Executed)
+            UnitEnd::Failed(ErrorKind::Server(error), Outcome::Executed, true)
         }))
     }
 }
@@ -107,8 +115,8 @@ enum UnitEnd {
     Ran,
     /// Nothing of it ran; these are the words for it.
     Refused(Vec<u8>),
-    /// Some of it ran, or all: what there is to say of it.
-    Failed(ErrorKind, Outcome),
+    /// Some of it ran, or all: what there is to say of it, and whether the node serves its slot.
+    Failed(ErrorKind, Outcome, bool),
 }
 
 impl Engine {
@@ -140,7 +148,11 @@ impl Engine {
         skipped: bool,
         now: Timestamp,
     ) -> Result<(), LostBecause> {
-        let checks_shape = keeps!(self.config, ShapeCheck) && !skipped;
+        let checks_shape = keeps!(self.config, ShapeCheck);
+        if skipped {
+            recv.consume(frame.len);
+            return self.on_skipped_unit_frame(row);
+        }
         let reply = ReplyRef::new(recv.unread().get(..frame.len).unwrap_or_default());
         let Some(entry) = self.links.get(usize::from(row)).and_then(|link| link.in_flight.first().copied())
         else {
@@ -161,17 +173,19 @@ impl Engine {
         if !unit.awaits_exec() && (reply.error().is_none() || keeps!(self.config, UnitWaits)) {
             let taken = unit.take_early(reply);
             unit.answered += 1;
-            link.allows_multi |= !unit.is_broken();
+            if unit.answered == 1 {
+                link.allows_multi = taken.is_ok() && !unit.is_broken();
+            }
             recv.consume(frame.len);
             return taken.or_else(|what| if checks_shape { Err(LostBecause::Desync(what)) } else { Ok(()) });
         }
+        let is_over = unit.is_broken() || reply.error().is_none_or(ends_transaction);
         let end = unit.end(reply, checks_shape).map_err(LostBecause::Desync)?;
         if entry.has(InFlight::GIVEN_UP) {
             link.tombstones = link.tombstones.saturating_sub(1);
             self.suspicious = true;
         }
         match end {
-            UnitEnd::Ran if skipped => self.end_skipped(row, &entry),
             UnitEnd::Ran => {
                 link.attempts = 0;
                 self.on_result(row, recv, frame, &entry, now);
@@ -179,14 +193,47 @@ impl Engine {
             }
             UnitEnd::Refused(text) => {
                 recv.consume(frame.len);
-                return self.on_error_reply(row, entry, &text, now);
+                self.on_error_reply(row, entry, &text, now)?;
+                return if is_over { Ok(()) } else { Err(STILL_OPEN) };
             }
-            UnitEnd::Failed(kind, outcome) => {
+            UnitEnd::Failed(kind, outcome, serves) => {
                 link.attempts = 0;
-                self.end_with_failure(row, &entry, kind, outcome, true);
+                self.end_with_failure(row, &entry, kind, outcome, serves);
             }
         }
         recv.consume(frame.len);
+        if is_over { Ok(()) } else { Err(STILL_OPEN) }
+    }
+
+    /// The end of a reply to the unit at the front whose beginning was dropped: what is left of it may look like anything.
+    fn on_skipped_unit_frame(&mut self, row: u16) -> Result<(), LostBecause> {
+        let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };
+        let (Some(entry), Some(unit)) = (link.in_flight.first().copied(), &mut link.unit) else {
+            return Ok(());
+        };
+        if unit.awaits_exec() {
+            link.tombstones = link.tombstones.saturating_sub(1);
+            self.suspicious = true;
+            self.end_skipped(row, &entry);
+            return Ok(());
+        }
+        unit.answered += 1;
+        match &mut unit.ran_alone {
+            Some(ran) => *ran += 1,
+            None => return Err(LostBecause::Desync("a reply within MULTI is neither +OK nor +QUEUED")),
+        }
         Ok(())
     }
+}
+
+const STILL_OPEN: LostBecause =
+    LostBecause::Desync("EXEC was refused, and its transaction may still be open");
+
+/// Whether the connection is certainly out of MULTI after this reply to EXEC.
+fn ends_transaction(text: &[u8]) -> bool {
+    let by_slot = match classify(text) {
+        ServerReply::Moved(_) | ServerReply::Ask(_) => true,
+        ServerReply::Code(code) => matches!(code, Code::TryAgain | Code::ClusterDown | Code::CrossSlot),
+    };
+    by_slot || text.starts_with(ABORTED) || text.starts_with(b"ERR EXEC without MULTI")
 }

@@ -93,7 +93,7 @@ impl Engine {
     fn after_changes(&mut self, changes: &[SlotChange], nodes: usize, now: Timestamp) {
         self.note_primaries();
         if !changes.is_empty() {
-            let slots_moved = changes.len() as u32;
+            let slots_moved = changes.iter().map(|change| change.slots().len() as u32).sum();
             self.events.push(Event::TopologyChanged { slots_moved, nodes: nodes as u32 });
         }
         self.fence_changed(changes, now);
@@ -134,26 +134,24 @@ impl Engine {
     }
 
     fn note_primaries(&mut self) {
-        self.primaries = self.slots.owners().runs().filter_map(|run| run.2).collect();
+        self.primaries = self.slots.primaries().collect();
         self.primaries.sort_unstable();
         self.primaries.dedup();
     }
 
     /// Slots with a new owner: what the old owner has not begun to take goes behind a fence, what it has taken is waited for.
     fn fence_changed(&mut self, changes: &[SlotChange], now: Timestamp) {
-        let mut moved = Vec::with_capacity(changes.len());
-        let mut changed = vec![false; usize::from(SLOT_COUNT) + 1];
+        let mut changed = vec![false; usize::from(SLOT_COUNT)];
         for change in changes {
-            moved.push(change.slot);
-            if let Some(flag) = changed.get_mut(usize::from(change.slot)) {
-                *flag = true;
+            if let Some(flags) = changed.get_mut(usize::from(change.start)..=usize::from(change.end)) {
+                flags.fill(true);
             }
         }
         for row in 0..self.links.len() as u16 {
             self.fence_moved(row, &changed);
             self.pull_back(row);
         }
-        self.wake_waiting(&moved, now);
+        self.wake_waiting(&changed, now);
         if self.wake_ownerless(now) {
             // Somebody waits for a slot that this view does not know either.
             self.request_refresh(None, now);

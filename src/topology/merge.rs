@@ -21,211 +21,90 @@
 //! for all) and to act: the caller moves commands from the old owner to the new one *before* it lets
 //! [`SlotKnowledge::adopt`] write the new one down.
 
-use std::fmt;
+use std::ops::RangeInclusive;
 
-use super::slot_table::{NodeIndex, SlotTable};
+use super::knowledge::{Account, Run, SlotKnowledge, between};
+use super::slot_table::NodeIndex;
 use super::snapshot::{SlotRange, Snapshot};
 use crate::slot::SLOT_COUNT;
 
-const SLOTS: usize = SLOT_COUNT as usize;
+/// Slots of which the same is known, and a view says the same. The end is not included.
+struct Piece {
+    start: u16,
+    end: u16,
+    account: Account,
+    claim: Claim,
+}
 
-/// No node.
-const NOBODY: NodeIndex = NodeIndex::MAX;
-
-/// What is known about every slot: its owner, since when, and whether it is in doubt.
-#[derive(Clone)]
-pub struct SlotKnowledge {
-    owners: SlotTable,
-    /// When the owner was learned or last confirmed. Means nothing where there is none.
-    learned_at_ns: Box<[u64; SLOTS]>,
-    /// The owner was missing in a later view. One bit for each slot.
-    stale: Box<[u64; SLOTS / 64]>,
-    /// Who named the owner in a MOVED that no view has confirmed yet, or nobody.
-    told_by: Box<[NodeIndex; SLOTS]>,
+impl Piece {
+    /// What the view wants.
+    fn change(&self) -> SlotChange {
+        let to = match self.claim {
+            Claim::Of(node) => Some(node),
+            Claim::Nobody | Claim::Unreachable => None,
+        };
+        SlotChange { start: self.start, end: self.end.saturating_sub(1), from: self.account.owner, to }
+    }
 }
 
 impl SlotKnowledge {
-    /// Nothing is known.
-    pub fn new() -> Self {
-        SlotKnowledge {
-            owners: SlotTable::new(),
-            learned_at_ns: Box::new([0; SLOTS]),
-            stale: Box::new([0; SLOTS / 64]),
-            told_by: Box::new([NOBODY; SLOTS]),
-        }
-    }
-
-    /// The slot's owner.
-    #[inline]
-    pub fn owner(&self, slot: u16) -> Option<NodeIndex> {
-        self.owners.get(slot)
-    }
-
-    /// When the owner was learned or last confirmed; `None` where there is none.
-    pub fn learned_at_ns(&self, slot: u16) -> Option<u64> {
-        self.owner(slot).and(self.learned_at_ns.get(usize::from(slot)).copied())
-    }
-
-    /// Whether a later view did not name the owner any more: worth a try, and a reason to ask again.
-    pub fn is_stale(&self, slot: u16) -> bool {
-        has_bit(&self.stale, slot)
-    }
-
-    /// All owners.
-    pub fn owners(&self) -> &SlotTable {
-        &self.owners
-    }
-
-    /// Notes what a MOVED from node `told_by` said. Answers whether that is another owner than before.
-    pub fn learn(&mut self, slot: u16, owner: NodeIndex, told_by: NodeIndex, at_ns: u64) -> bool {
-        let changed = self.owner(slot) != Some(owner);
-        self.note(slot, owner, at_ns);
-        self.set_told_by(slot, told_by);
-        changed
-    }
-
-    fn note(&mut self, slot: u16, owner: NodeIndex, at_ns: u64) {
-        self.owners.set(slot, Some(owner));
-        if let Some(learned_at_ns) = self.learned_at_ns.get_mut(usize::from(slot)) {
-            *learned_at_ns = at_ns;
-        }
-        set_bit(&mut self.stale, slot, false);
-        self.set_told_by(slot, NOBODY);
-    }
-
-    fn set_told_by(&mut self, slot: u16, node: NodeIndex) {
-        if let Some(told_by) = self.told_by.get_mut(usize::from(slot)) {
-            *told_by = node;
-        }
-    }
-
-    fn forget(&mut self, slot: u16) {
-        self.owners.set(slot, None);
-        set_bit(&mut self.stale, slot, false);
-        self.set_told_by(slot, NOBODY);
-    }
-
-    /// Leaves all slots of a node without owner: the node is gone and its index is about to be used again.
-    /// Answers how many there were.
-    pub fn disown(&mut self, node: NodeIndex) -> usize {
-        let mut count = 0usize;
-        for slot in 0..SLOT_COUNT {
-            if self.owner(slot) == Some(node) {
-                self.forget(slot);
-                count = count.saturating_add(1);
-            }
-        }
-        count
-    }
-
     /// Writes down what [`merge`] found, and what the view confirms. Run twice, the second run changes nothing.
     pub fn adopt(&mut self, view: &View<'_>) -> MergeSummary {
-        let mut summary = MergeSummary::default();
-        for (start, end, claim) in view.runs() {
-            for slot in start..end {
-                if self.confirms(slot, claim, view) {
-                    summary.confirmed = summary.confirmed.saturating_add(1);
-                    self.note_again(slot, view.sent_at_ns);
-                } else {
-                    self.decide(slot, claim, view, &mut summary);
-                }
-            }
-        }
-        summary
+        let known = self.take();
+        judge(&known, view, |piece, verdict| {
+            let account = piece.account.after(verdict, piece.claim, view);
+            self.write(piece.start, piece.end, piece.account, account);
+        })
     }
+}
 
-    fn decide(&mut self, slot: u16, claim: Claim, view: &View<'_>, summary: &mut MergeSummary) {
-        let verdict = self.judge(slot, claim, view);
-        summary.count(verdict, self.change(slot, claim));
-        match (verdict, claim) {
-            (Verdict::Changed | Verdict::Confirmed, Claim::Of(owner)) => {
-                self.note(slot, owner, view.sent_at_ns);
-            }
-            (Verdict::Stale, _) => set_bit(&mut self.stale, slot, true),
-            (Verdict::Removed, _) => self.forget(slot),
-            _ => {}
-        }
-    }
-
-    /// The short cut for nearly every slot of nearly every view: what was known before it was asked for, once more.
-    #[inline(always)]
-    fn confirms(&self, slot: u16, claim: Claim, view: &View<'_>) -> bool {
-        let Claim::Of(named) = claim else { return false };
-        let is_older = self.learned_at_ns.get(usize::from(slot)).is_some_and(|&at| at < view.sent_at_ns);
-        is_older && self.owners.get(slot) == Some(named)
-    }
-
-    /// The owner is known; what it is known from is this view now.
-    #[inline(always)]
-    fn note_again(&mut self, slot: u16, at_ns: u64) {
-        if let Some(learned_at_ns) = self.learned_at_ns.get_mut(usize::from(slot)) {
-            *learned_at_ns = at_ns;
-        }
-        if let Some(told_by) = self.told_by.get_mut(usize::from(slot)) {
-            *told_by = NOBODY;
-        }
-        if self.is_stale(slot) {
-            set_bit(&mut self.stale, slot, false);
-        }
-    }
-
-    fn judge(&self, slot: u16, claim: Claim, view: &View<'_>) -> Verdict {
-        let known = self.owner(slot).zip(self.learned_at_ns(slot));
-        let newer = known.is_some_and(|(_, learned_at_ns)| learned_at_ns >= view.sent_at_ns);
-        match (known, claim) {
+impl Account {
+    fn judge(&self, claim: Claim, view: &View<'_>) -> Verdict {
+        let newer = self.learned_at_ns >= view.sent_at_ns;
+        match (self.owner, claim) {
             (None, Claim::Nobody | Claim::Unreachable) => Verdict::Unserved,
             (None, Claim::Of(_)) => Verdict::Changed,
-            (Some((owner, _)), Claim::Of(named)) if owner != named && newer => Verdict::Contradicted,
+            (Some(owner), Claim::Of(named)) if owner != named && newer => Verdict::Contradicted,
             (Some(_), _) if newer => Verdict::Kept,
             (Some(_), Claim::Nobody) if view.confirmed => Verdict::Removed,
             (Some(_), Claim::Nobody | Claim::Unreachable) => Verdict::Stale,
-            (Some((owner, _)), Claim::Of(named)) if owner == named => Verdict::Confirmed,
-            (Some((_, learned_at_ns)), Claim::Of(_)) if self.disputes(slot, learned_at_ns, view) => {
-                Verdict::Disputed
-            }
+            (Some(owner), Claim::Of(named)) if owner == named => Verdict::Confirmed,
+            (Some(_), Claim::Of(_)) if self.disputes(view) => Verdict::Disputed,
             (Some(_), Claim::Of(_)) => Verdict::Changed,
         }
     }
 
-    fn change(&self, slot: u16, claim: Claim) -> SlotChange {
-        let to = match claim {
-            Claim::Of(node) => Some(node),
-            Claim::Nobody | Claim::Unreachable => None,
-        };
-        SlotChange { slot, from: self.owner(slot), to }
-    }
-
     /// Whether what is known is too fresh to be overridden by a view that says otherwise.
-    fn disputes(&self, slot: u16, learned_at_ns: u64, view: &View<'_>) -> bool {
+    fn disputes(&self, view: &View<'_>) -> bool {
         let Some(doubt) = view.doubt else { return false };
-        let told_by = self.told_by.get(usize::from(slot)).copied().unwrap_or(NOBODY);
-        let fresh = view.sent_at_ns.saturating_sub(learned_at_ns) < doubt.fresh_ns;
-        (told_by != NOBODY && told_by != doubt.source && fresh) || doubt.rival_ns == Some(learned_at_ns)
+        let fresh = view.sent_at_ns.saturating_sub(self.learned_at_ns) < doubt.fresh_ns;
+        (self.told_by.is_some_and(|node| node != doubt.source) && fresh)
+            || doubt.rival_ns == Some(self.learned_at_ns)
+    }
+
+    /// What is known once a view has been judged.
+    fn after(self, verdict: Verdict, claim: Claim, view: &View<'_>) -> Self {
+        match (verdict, claim) {
+            (Verdict::Changed | Verdict::Confirmed, Claim::Of(owner)) => Account::of(owner, view.sent_at_ns),
+            (Verdict::Stale, _) => Account { stale: true, ..self },
+            (Verdict::Removed, _) => Account::NONE,
+            _ => self,
+        }
     }
 }
 
-impl Default for SlotKnowledge {
-    fn default() -> Self {
-        SlotKnowledge::new()
+/// Holds a view against what is known, in the order of slots.
+fn judge(known: &[Run], view: &View<'_>, mut found: impl FnMut(&Piece, Verdict)) -> MergeSummary {
+    let mut summary = MergeSummary::default();
+    for (start, end, claim) in view.runs() {
+        for (start, end, account) in between(known, start, end) {
+            let piece = Piece { start, end, account, claim };
+            let verdict = account.judge(claim, view);
+            summary.count(verdict, &piece);
+            found(&piece, verdict);
+        }
     }
-}
-
-impl fmt::Debug for SlotKnowledge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stale: u32 = self.stale.iter().map(|bits| bits.count_ones()).sum();
-        f.debug_struct("SlotKnowledge").field("owners", &self.owners).field("stale_slots", &stale).finish()
-    }
-}
-
-fn has_bit(bits: &[u64; SLOTS / 64], slot: u16) -> bool {
-    bits.get(usize::from(slot / 64)).is_some_and(|word| word & (1 << (slot % 64)) != 0)
-}
-
-fn set_bit(bits: &mut [u64; SLOTS / 64], slot: u16, value: bool) {
-    if let Some(word) = bits.get_mut(usize::from(slot / 64)) {
-        let bit = 1 << (slot % 64);
-        *word = if value { *word | bit } else { *word & !bit };
-    }
+    summary
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -306,15 +185,24 @@ impl<'a> View<'a> {
     }
 }
 
-/// A slot that gets another owner.
+/// Slots in a row that get another owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotChange {
-    /// The slot.
-    pub slot: u16,
-    /// Its owner so far.
+    /// First slot.
+    pub start: u16,
+    /// Last slot, included.
+    pub end: u16,
+    /// Their owner so far.
     pub from: Option<NodeIndex>,
-    /// Its owner now.
+    /// Their owner now.
     pub to: Option<NodeIndex>,
+}
+
+impl SlotChange {
+    /// The slots.
+    pub fn slots(&self) -> RangeInclusive<u16> {
+        self.start..=self.end
+    }
 }
 
 /// What became of the slots in a merge. Together the numbers are 16384.
@@ -342,9 +230,9 @@ pub struct MergeSummary {
 }
 
 impl MergeSummary {
-    fn count(&mut self, verdict: Verdict, change: SlotChange) {
+    fn count(&mut self, verdict: Verdict, piece: &Piece) {
         if verdict == Verdict::Disputed && self.dispute.is_none() {
-            self.dispute = Some(change);
+            self.dispute = Some(piece.change());
         }
         let count = match verdict {
             Verdict::Changed => &mut self.changed,
@@ -356,30 +244,19 @@ impl MergeSummary {
             Verdict::Removed => &mut self.removed,
             Verdict::Unserved => &mut self.unserved,
         };
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(u32::from(piece.end.saturating_sub(piece.start)));
     }
 }
 
-/// Compares a view with what is known and appends every slot whose owner changes to `changes`, in order.
+/// Compares a view with what is known and appends all slots whose owner changes to `changes`, in order.
 ///
 /// Writes nothing down: that is [`SlotKnowledge::adopt`]'s, which decides the same.
 pub fn merge(known: &SlotKnowledge, view: &View<'_>, changes: &mut Vec<SlotChange>) -> MergeSummary {
-    let mut summary = MergeSummary::default();
-    for (start, end, claim) in view.runs() {
-        for slot in start..end {
-            if known.confirms(slot, claim, view) {
-                summary.confirmed = summary.confirmed.saturating_add(1);
-                continue;
-            }
-            let verdict = known.judge(slot, claim, view);
-            let change = known.change(slot, claim);
-            summary.count(verdict, change);
-            if matches!(verdict, Verdict::Changed | Verdict::Removed) {
-                changes.push(change);
-            }
+    judge(known.runs(), view, |piece, verdict| {
+        if matches!(verdict, Verdict::Changed | Verdict::Removed) {
+            changes.push(piece.change());
         }
-    }
-    summary
+    })
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@
 mod announced;
 mod build;
 mod identity;
+mod knowledge;
 mod merge;
 #[cfg(test)]
 mod mutations;
@@ -43,7 +44,8 @@ mod snapshot;
 mod testimony;
 
 pub use identity::{NODE_TABLE_MAX, Node, NodeTable};
-pub use merge::{Doubt, MergeSummary, SlotChange, SlotKnowledge, View, merge};
+pub use knowledge::SlotKnowledge;
+pub use merge::{Doubt, MergeSummary, SlotChange, View, merge};
 pub use parse_nodes::parse_nodes;
 pub use parse_shards::parse_shards;
 pub use parse_slots::parse_slots;

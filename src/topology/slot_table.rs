@@ -55,16 +55,34 @@ impl SlotTable {
             Some(entry) if *entry != owner => *entry = owner,
             _ => return,
         }
-        let number = usize::from(slot) / BLOCK;
-        let (slots, _) = self.owners.as_chunks::<BLOCK>();
-        if let (Some(slots), Some(block)) = (slots.get(number), self.blocks.get_mut(number)) {
-            *block = if slots.iter().all(|&other| other == owner) { owner } else { Self::MIXED };
-        }
+        self.note_block(usize::from(slot) / BLOCK, owner);
     }
 
     /// Gives all slots from `start` to `end`, both included, an owner or none.
     pub fn set_range(&mut self, start: u16, end: u16, owner: Option<NodeIndex>) {
-        (start..=end).for_each(|slot| self.set(slot, owner));
+        let (start, end) = (usize::from(start), usize::from(end).min(SLOTS.saturating_sub(1)));
+        if start > end {
+            return;
+        }
+        let owner = owner.unwrap_or(Self::NONE);
+        if let Some(slots) = self.owners.get_mut(start..=end) {
+            slots.fill(owner);
+        }
+        let (first, last) = (start / BLOCK, end / BLOCK);
+        if let Some(blocks) = self.blocks.get_mut(first..last) {
+            blocks.fill(owner);
+        }
+        // Of these two there may be slots outside.
+        self.note_block(first, owner);
+        self.note_block(last, owner);
+    }
+
+    /// Whether the block, in which a slot has got this owner, is the owner's as a whole.
+    fn note_block(&mut self, number: usize, owner: NodeIndex) {
+        let (slots, _) = self.owners.as_chunks::<BLOCK>();
+        if let (Some(slots), Some(block)) = (slots.get(number), self.blocks.get_mut(number)) {
+            *block = if slots.iter().all(|&other| other == owner) { owner } else { Self::MIXED };
+        }
     }
 
     /// How many slots the node owns.

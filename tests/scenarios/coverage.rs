@@ -47,12 +47,18 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("views.rs", "s91_a_server_by_name_and_by_address_gets_one_connection"),
     ("topology.rs", "s99_an_address_that_another_node_answers_at_is_not_used"),
     ("views.rs", "s99_a_view_without_any_known_node_is_another_clusters"),
+    ("units.rs", "s100_a_unit_at_the_former_owner_runs_once_and_whole_at_the_new_one"),
+    ("units.rs", "s102_one_asking_stands_before_a_unit"),
+    ("units.rs", "s103_a_lost_reply_to_exec_leaves_a_unit_in_doubt_whatever_came_before"),
+    ("units.rs", "s104_a_unit_that_had_not_been_sent_whole_did_not_run_and_is_sent_again"),
+    ("units.rs", "s113_pushes_between_the_replies_of_a_unit_change_nothing"),
     ("loss.rs", "s114_user_commands_wait_for_the_verified_handshake"),
     ("deadlines.rs", "s119_cancelled_commands_leave_nothing_behind"),
 ];
 
 const REPLICA_READS: &str = "commands go to primaries: there are no reads from replicas yet";
-const TRANSACTIONS: &str = "MULTI is refused: there are no transactions yet";
+const TRANSACTIONS: &str =
+    "MULTI is refused outside of a load: there are no transactions of a caller's own yet";
 
 /// What nothing plays yet, and why.
 const NOT_YET: &[(u16, &str)] = &[
@@ -61,13 +67,9 @@ const NOT_YET: &[(u16, &str)] = &[
     (69, REPLICA_READS),
     (70, REPLICA_READS),
     (92, "there is no TLS yet, so no TLS port that could stand for port 0"),
-    (100, TRANSACTIONS),
-    (102, TRANSACTIONS),
-    (103, TRANSACTIONS),
-    (104, TRANSACTIONS),
     (105, TRANSACTIONS),
     (107, TRANSACTIONS),
-    (108, "WATCH is refused: there are no transactions yet"),
+    (108, "WATCH is refused: there are no transactions of a caller's own yet"),
     (109, "blocking commands are refused: there are no connections for them yet"),
     (110, "blocking commands are refused: there are no connections for them yet"),
     (112, "subscriptions are refused: there are no connections for them yet"),

@@ -24,6 +24,7 @@ mod sentinels;
 mod sim;
 mod tombstones;
 mod topology;
+mod unit_replies;
 mod units;
 #[cfg(feature = "testkit")]
 mod view_rules;

@@ -8,12 +8,12 @@ use crate::engine::{Encoded, Window};
 const ROOM: Window = Window { commands: 1000, bytes: 1 << 20 };
 
 /// A unit in its wire form.
-fn unit(commands: &[&[&str]]) -> Vec<u8> {
+pub(super) fn unit(commands: &[&[&str]]) -> Vec<u8> {
     [wire(&["MULTI"]), wires(commands), wire(&["EXEC"])].concat()
 }
 
 impl Script {
-    fn submit_unit(&mut self, batch: BatchId, key: &str, frames: &[u8]) {
+    pub(super) fn submit_unit(&mut self, batch: BatchId, key: &str, frames: &[u8]) {
         let encoded = Encoded { name: "MULTI", bytes: frames, shared: None, flags: 0 };
         self.engine
             .submit_unit(batch, encoded, slot_of(key.as_bytes()), ROOM, self.now)
@@ -21,7 +21,7 @@ impl Script {
         self.act();
     }
 
-    fn send_unit(&mut self, key: &str, frames: &[u8]) -> BatchId {
+    pub(super) fn send_unit(&mut self, key: &str, frames: &[u8]) -> BatchId {
         let batch = self.batch();
         self.submit_unit(batch, key, frames);
         self.flush(batch);
@@ -30,11 +30,11 @@ impl Script {
 }
 
 /// Two commands of one key of A's.
-fn pair(key: &str) -> Vec<u8> {
+pub(super) fn pair(key: &str) -> Vec<u8> {
     unit(&[&["SET", key, "1"], &["INCR", key]])
 }
 
-const QUEUED: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
+pub(super) const QUEUED: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
 
 #[test]
 fn a_unit_has_one_result_between_those_of_its_neighbours() {
@@ -224,7 +224,7 @@ fn no_reply_is_believed_whose_command_has_not_been_sent() {
 }
 
 #[test]
-fn a_unit_that_had_not_been_sent_whole_did_not_run_and_is_sent_again() {
+fn s104_a_unit_that_had_not_been_sent_whole_did_not_run_and_is_sent_again() {
     let mut s = Script::start();
     let key = key_of(A, 1);
     let batch = s.send_unit(&key, &pair(&key));
@@ -261,7 +261,7 @@ fn a_part_of_a_unit_is_in_doubt_where_multi_may_be_forbidden() {
 }
 
 #[test]
-fn a_lost_reply_to_exec_leaves_a_unit_in_doubt_whatever_came_before() {
+fn s103_a_lost_reply_to_exec_leaves_a_unit_in_doubt_whatever_came_before() {
     for (replies, policy, expected) in [
         ("", RetryUnknown::Idempotent, "Unknown"),
         (QUEUED, RetryUnknown::Idempotent, "Unknown"),

@@ -27,7 +27,16 @@ const SAME: &[Option<NodeIndex>] = &[Some(0), Some(1), Some(2), Some(3)];
 fn changes(known: &SlotKnowledge, snapshot: &Snapshot, sent_at_ns: u64) -> Vec<SlotChange> {
     let mut changes = Vec::new();
     merge(known, &View::new(snapshot, SAME, sent_at_ns), &mut changes);
-    changes
+    one_by_one(&changes)
+}
+
+/// As many changes as slots.
+fn one_by_one(changes: &[SlotChange]) -> Vec<SlotChange> {
+    let slots = |change: &SlotChange| {
+        let change = *change;
+        change.slots().map(move |slot| SlotChange { start: slot, end: slot, ..change })
+    };
+    changes.iter().flat_map(slots).collect()
 }
 
 fn adopt(known: &mut SlotKnowledge, ranges: &[(u16, u16, usize)], sent_at_ns: u64) -> MergeSummary {
@@ -53,7 +62,7 @@ fn the_first_view_is_taken_whole_even_at_time_zero() {
     let view = snapshot(&[(0, 0, 2), (8192, 16383, 1)]);
     let found = changes(&known, &view, 0);
     assert_eq!(found.len(), 8193);
-    assert_eq!(found[0], SlotChange { slot: 0, from: None, to: Some(2) });
+    assert_eq!(found[0], SlotChange { start: 0, end: 0, from: None, to: Some(2) });
     let summary = known.adopt(&View::new(&view, SAME, 0));
     assert_eq!((summary.changed, summary.unserved), (8193, 8191));
     assert_eq!((known.owner(0), known.owner(1), known.owner(16383)), (Some(2), None, Some(1)));
@@ -64,7 +73,7 @@ fn the_first_view_is_taken_whole_even_at_time_zero() {
 fn a_later_view_overrides_what_was_known_when_it_was_asked_for() {
     let known = after_first_view(10);
     let found = changes(&known, &snapshot(&[(0, 8190, 0), (8191, 16383, 1)]), 11);
-    assert_eq!(found, [SlotChange { slot: 8191, from: Some(0), to: Some(1) }]);
+    assert_eq!(found, [SlotChange { start: 8191, end: 8191, from: Some(0), to: Some(1) }]);
 }
 
 #[test]
@@ -231,20 +240,23 @@ fn check_one_view(known: &mut SlotKnowledge, snapshot: &Snapshot, view: &View<'_
     let before = known.clone();
     let mut found = Vec::new();
     let summary = merge(known, view, &mut found);
+    let found = one_by_one(&found);
     assert_eq!(known.adopt(view), summary, "planned and done are the same");
+    assert!(known.runs().is_sorted_by(|a, b| a.start < b.start && a.account != b.account));
     let MergeSummary { changed, confirmed, kept, contradicted, disputed, stale, removed, unserved, .. } =
         summary;
     assert_eq!(changed + confirmed + kept + contradicted + disputed + stale + removed + unserved, 16384);
     assert_eq!(found.len(), (changed + removed) as usize);
     assert_eq!(summary.dispute.is_some(), disputed > 0);
-    assert!(found.is_sorted_by_key(|change| change.slot));
+    assert!(found.is_sorted_by_key(|change| change.start));
     for slot in 0..SLOT_COUNT {
         let named = snapshot.ranges.iter().find(|range| (range.start..=range.end).contains(&slot));
         let named = named.map(|range| range.primary as u16);
         let at_ns = before.learned_at_ns(slot);
         let newer = at_ns.is_some_and(|at_ns| at_ns >= view.sent_at_ns);
         let fresh_ns = view.doubt.map_or(0, |doubt| doubt.fresh_ns);
-        let other = ![NOBODY, SOURCE].contains(&before.told_by[usize::from(slot)]);
+        let other =
+            before.account(slot).and_then(|account| account.told_by).is_some_and(|node| node != SOURCE);
         let fresh = other && at_ns.is_some_and(|at_ns| view.sent_at_ns < at_ns + fresh_ns);
         let expected = match named {
             _ if newer || (named.is_some() && fresh) => before.owner(slot),
@@ -252,7 +264,8 @@ fn check_one_view(known: &mut SlotKnowledge, snapshot: &Snapshot, view: &View<'_
             named => named.or(before.owner(slot)),
         };
         assert_eq!(known.owner(slot), expected, "slot {slot}");
-        let change = found.binary_search_by_key(&slot, |change| change.slot).ok().map(|at| found[at]);
+        assert_eq!(known.account(slot).and_then(|account| account.owner), expected, "slot {slot}");
+        let change = found.binary_search_by_key(&slot, |change| change.start).ok().map(|at| found[at]);
         assert_eq!(change.is_some(), before.owner(slot) != expected, "slot {slot}");
         if let Some(change) = change {
             assert_eq!((change.from, change.to), (before.owner(slot), expected));
@@ -273,7 +286,7 @@ fn one_nodes_word_does_not_override_a_fresh_redirect() {
         let summary = known.adopt(&view);
         assert_eq!((summary.disputed == 1, summary.changed == 1), (disputed, !disputed), "{sent_at_ns}");
         assert_eq!(known.owner(5), Some(if disputed { 2 } else { 0 }));
-        let told = SlotChange { slot: 5, from: Some(2), to: Some(0) };
+        let told = SlotChange { start: 5, end: 5, from: Some(2), to: Some(0) };
         assert_eq!(summary.dispute, Some(told).filter(|_| disputed));
     }
 }
@@ -315,7 +328,7 @@ fn what_several_nodes_leave_out_is_served_by_nobody() {
     let view = View::new(&holes, SAME, 20).confirmed();
     let summary = merge(&known, &view, &mut found);
     assert_eq!((summary.removed, summary.kept), (807, 1), "but a MOVED that came since stays");
-    assert_eq!(found[0], SlotChange { slot: 8192, from: Some(1), to: None });
+    assert_eq!(found[0], SlotChange { start: 8192, end: 8499, from: Some(1), to: None });
     known.adopt(&view);
     assert_eq!((known.owner(8192), known.owner(8500), known.is_stale(8192)), (None, Some(1), false));
     let nowhere = [Some(0), None];

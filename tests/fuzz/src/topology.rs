@@ -162,13 +162,15 @@ impl Cluster {
         let found = merge(known, &view, &mut changes);
         let written = known.adopt(&view);
         assert_eq!(written, found, "merging and adopting decide the same");
-        assert_eq!((found.changed + found.removed) as usize, changes.len());
+        let changed: usize = changes.iter().map(|change| change.slots().len()).sum();
+        assert_eq!((found.changed + found.removed) as usize, changed);
+        assert!(changes.windows(2).all(|pair| pair[0].end < pair[1].start), "in order, each slot once");
         for change in &changes {
-            assert!(change.to != change.from && known.owner(change.slot) == change.to);
+            assert!(change.to != change.from && change.slots().all(|slot| known.owner(slot) == change.to));
             assert!(change.to.is_none_or(|owner| self.table.is_live(owner)));
             if let Some(owner) = change.to.filter(|_| how & 8 != 0) {
                 // A MOVED says the same, or something else.
-                known.learn(change.slot, owner ^ u16::from(how >> 7), u16::from(how >> 4), sent_at_ns);
+                known.learn(change.start, owner ^ u16::from(how >> 7), u16::from(how >> 4), sent_at_ns);
                 return;
             }
         }

@@ -44,6 +44,7 @@ faults! {
     PrimaryDown = "MASTERDOWN",
     TryAgain = "TRYAGAIN without a migration",
     BeforeExec = "a node begins to refuse between a command and EXEC",
+    NoMulti = "a node refuses MULTI and runs what is behind it",
     Reset = "a connection is reset, what was sent arrives",
     LosingReset = "a connection is reset, what was sent arrives in part",
     LateReset = "a connection is lost, what was sent arrives much later",

@@ -112,7 +112,7 @@ impl<'a> Judge<'a> {
         if ran > self.most(op) {
             return self.say("repetition", op, format!("ran {ran} times"));
         }
-        if op.kind == Kind::Unit && !self.is_whole(op) {
+        if op.kind == Kind::Unit && !may_be_broken(op) && !self.is_whole(op) {
             return self.say("transaction", op, "did not run as one");
         }
         match &op.fate {
@@ -257,6 +257,15 @@ impl<'a> Judge<'a> {
             let is_wrong = (*ran < at) != (write.number < read.number);
             is_wrong.then_some((write.number, write.number < read.number))
         })
+    }
+}
+
+/// Whether MULTI was refused, or may have been: nothing keeps its commands together then.
+fn may_be_broken(op: &Op) -> bool {
+    match &op.fate {
+        Fate::Failed { outcome: Outcome::Unknown, .. } | Fate::Abandoned => true,
+        Fate::Failed { text, .. } => text.contains("MULTI was refused"),
+        Fate::Done(_) | Fate::Pending => false,
     }
 }
 

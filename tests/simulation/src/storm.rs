@@ -27,6 +27,7 @@ pub(crate) enum Cure {
 const STRAYS: [&[u8]; 4] = [b"+OK\r\n", b":1\r\n", b"$1\r\n7\r\n", b"*0\r\n"];
 const READONLY: &str = "READONLY You can't write against a read only replica.";
 const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+const NOPERM: &[u8] = b"-NOPERM User default has no permissions to run the 'multi' command\r\n";
 const TRYAGAIN: &str = "TRYAGAIN Multiple keys request during rehashing of slot";
 
 impl World {
@@ -104,6 +105,12 @@ impl World {
                     self.net.cluster_mut().quirk(node, "EXEC", 1, quirk);
                     self.cure(Cure::Calm(node), 50, 800);
                 }
+                return true;
+            }
+            Fault::NoMulti => {
+                let times = self.dice.between(1, 3) as usize;
+                self.net.cluster_mut().quirk(node, "MULTI", times, Quirk::Say(NOPERM.to_vec()));
+                self.cure(Cure::Calm(node), 50, 400);
                 return true;
             }
             Fault::Freeze if !self.net.cluster().node(node).is_frozen() => {

@@ -1,6 +1,8 @@
 //! What servers answer: reads commands off a connection's bytes, and writes replies of every kind.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use panpipe::engine::ConnId;
 
@@ -44,7 +46,7 @@ pub(super) struct Socket {
     /// Commands without an answer.
     pub(super) owed: VecDeque<Kind>,
     /// Bytes for the client.
-    pub(super) outbox: VecDeque<u8>,
+    pub(super) outbox: Vec<u8>,
 }
 
 impl Socket {
@@ -69,27 +71,32 @@ impl Socket {
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
-        self.outbox.extend(bytes);
+        self.outbox.extend_from_slice(bytes);
     }
 
     /// The honest answer to the oldest command. Answers false where there is none.
     pub(super) fn answer(&mut self) -> bool {
         let Some(kind) = self.owed.pop_front() else { return false };
-        let reply = match kind {
-            Kind::Hello => "%3\r\n+proto\r\n:3\r\n+id\r\n:7\r\n+mode\r\n+cluster\r\n".to_owned(),
-            Kind::Setting | Kind::Asking => "+OK\r\n".to_owned(),
-            Kind::NodeId => format!("$40\r\n{:040}\r\n", self.port),
-            Kind::Topology => view(&[(0, 5460, 1), (5461, 10922, 2), (10923, 16383, 3)]),
-            Kind::Info => bulk("cluster_enabled:1\r\ncluster_state:ok\r\n"),
-            Kind::Nodes => bulk(&nodes(&[(0, 5460, 1), (5461, 10922, 2), (10923, 16383, 3)], self.port)),
-            Kind::Echo(nonce) => bulk(&String::from_utf8_lossy(&nonce)),
-            Kind::User { number, .. } | Kind::Ping { number } => format!(":{number}\r\n"),
-            Kind::Sum => ":1\r\n".to_owned(),
+        let reply: Cow<'_, str> = match kind {
+            Kind::Hello => "%3\r\n+proto\r\n:3\r\n+id\r\n:7\r\n+mode\r\n+cluster\r\n".into(),
+            Kind::Setting | Kind::Asking => "+OK\r\n".into(),
+            Kind::NodeId => format!("$40\r\n{:040}\r\n", self.port).into(),
+            Kind::Topology => THIRDS_VIEW.as_str().into(),
+            Kind::Info => bulk("cluster_enabled:1\r\ncluster_state:ok\r\n").into(),
+            Kind::Nodes => bulk(&nodes(&THIRDS, self.port)).into(),
+            Kind::Echo(nonce) => bulk(&String::from_utf8_lossy(&nonce)).into(),
+            Kind::User { number, .. } | Kind::Ping { number } => format!(":{number}\r\n").into(),
+            Kind::Sum => ":1\r\n".into(),
         };
         self.send(reply.as_bytes());
         true
     }
 }
+
+/// The view that all begin with.
+const THIRDS: [(u16, u16, u16); 3] = [(0, 5460, 1), (5461, 10922, 2), (10923, 16383, 3)];
+/// Told often, and so written once.
+static THIRDS_VIEW: LazyLock<String> = LazyLock::new(|| view(&THIRDS));
 
 /// The reply to CLUSTER SLOTS: ranges and the port of their primary.
 pub(super) fn view(ranges: &[(u16, u16, u16)]) -> String {

@@ -118,14 +118,15 @@ impl World {
     pub(super) fn deliver(&mut self, at: usize, limit: usize) {
         let Some(socket) = self.sockets.get_mut(at) else { return };
         let conn = socket.conn;
-        let mut bytes: Vec<u8> = socket.outbox.drain(..limit.min(socket.outbox.len())).collect();
-        while !bytes.is_empty() {
+        let bytes: Vec<u8> = socket.outbox.drain(..limit.min(socket.outbox.len())).collect();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
             let Some(mut recv) = self.engine.lend_recv(conn) else { return };
             let room = recv.spare_mut();
             assert!(!room.is_empty(), "no room to receive into");
-            let n = room.len().min(bytes.len());
-            room[..n].copy_from_slice(&bytes[..n]);
-            bytes.drain(..n);
+            let n = room.len().min(rest.len());
+            room[..n].copy_from_slice(&rest[..n]);
+            rest = &rest[n..];
             self.engine.handle_received(conn, recv, n, self.now);
             self.act();
         }
@@ -237,6 +238,18 @@ impl World {
         }
     }
 
+    fn refuse_dials(&mut self) {
+        while !self.dials.is_empty() {
+            self.answer_dial(0, false);
+        }
+    }
+
+    /// Every command has had its result, and the engine has let go of all of them.
+    fn is_over(&self) -> bool {
+        let stats = self.engine.stats();
+        !self.fates.contains(&Fate::Pending) && (stats.in_flight, stats.queued_bytes) == (0, 0)
+    }
+
     /// All connections break, none can be made any more, and every deadline passes: every command has had one result, and nothing is left.
     pub(super) fn end(&mut self) {
         self.flush();
@@ -244,15 +257,16 @@ impl World {
             self.close(0);
         }
         for _ in 0..TIMEOUT_MS_MAX / 200 + 10 {
-            while !self.dials.is_empty() {
-                self.answer_dial(0, false);
-            }
+            self.refuse_dials();
             self.take_results();
             self.pass(200);
+            if self.is_over() {
+                // All the same from here on: nobody waits, and nobody is there.
+                break;
+            }
         }
-        while !self.dials.is_empty() {
-            self.answer_dial(0, false);
-        }
+        self.pass(TIMEOUT_MS_MAX);
+        self.refuse_dials();
         self.take_results();
         let stats = self.engine.stats();
         let pending = self.fates.iter().position(|fate| *fate == Fate::Pending);
