@@ -263,7 +263,7 @@ fn refuse_overwriting(input: &str, options: &Options) -> Result<(), Failure> {
 /// What can only be written at the end, or when something goes wrong, had better be looked at before.
 fn refuse_unwritable(rejects: Option<&str>, options: &Options) -> Result<(), Failure> {
     if let Some(path) = options.output.summary.as_deref().filter(|path| *path != Path::new("-")) {
-        let is_new = !path.exists();
+        let is_new = path.symlink_metadata().is_err();
         let opened = OpenOptions::new().append(true).create(true).open(path);
         opened.map_err(|error| {
             Failure::usage(format!("--summary: cannot write {}: {error}", path.display()))
