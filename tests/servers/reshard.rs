@@ -64,8 +64,9 @@ impl Cluster {
         }
     }
 
-    /// Waits until all agree, as `wait_agreed` does, about slots that were moved to and fro. A server can hear of a move, and then an older
-    /// message of one that the slot has left since, with a newer epoch: no message of the owner corrects that, until its epoch is the newest.
+    /// Waits until all agree, as `wait_agreed` does, about slots that were moved to and fro. A server, and the owner itself, can hear of a
+    /// move, and then an older message of one that the slot has left since, with a newer epoch: then it is nobody's, each naming another,
+    /// until the owner is told again; and replicas, which cannot be told, believe it when its epoch is the newest.
     pub(crate) fn wait_agreed_on(&self, owners: &[(u16, usize)]) {
         let mut told = Instant::now();
         // One after the other: epochs that are raised at once are the same.
@@ -74,6 +75,12 @@ impl Cluster {
             let agreed = form::agreed(self).map(|_| ());
             if agreed.is_err() && told.elapsed() > TELL_AGAIN_AFTER {
                 told = Instant::now();
+                for &(slot, owner) in owners {
+                    let owned = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.nodes()[owner].id];
+                    for node in [owner].into_iter().chain(self.responsive()) {
+                        let _ = self.try_call(node, &owned);
+                    }
+                }
                 if let Some(&(_, owner)) = next.next() {
                     let _ = self.try_call(owner, &["CLUSTER", "BUMPEPOCH"]);
                 }
