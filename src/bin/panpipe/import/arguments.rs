@@ -104,7 +104,7 @@ impl fmt::Debug for ClusterArgs {
 #[command(next_help_heading = "Window and pace")]
 pub(super) struct PaceArgs {
     /// Commands without a reply, per node.
-    #[arg(long, value_name = "N", default_value = "8192", value_parser = quantity::some)]
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = quantity::some)]
     pub(super) window: u64,
 
     /// Bytes without a reply, per node.
@@ -116,11 +116,11 @@ pub(super) struct PaceArgs {
     pub(super) max_inflight_bytes: usize,
 
     /// Send after so many commands...
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = quantity::some)]
+    #[arg(long, value_name = "N", default_value = "4000", value_parser = quantity::some)]
     pub(super) batch: u64,
 
     /// ...or after so many bytes...
-    #[arg(long, value_name = "BYTES", default_value = "256kb", value_parser = quantity::some_bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "512kb", value_parser = quantity::some_bytes)]
     pub(super) flush_bytes: usize,
 
     /// ...or when the input has nothing more for so many milliseconds.

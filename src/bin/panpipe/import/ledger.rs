@@ -155,28 +155,42 @@ impl Ledger {
     }
 
     fn settle_front(&mut self, committed: Option<u64>) -> Result<(), Failure> {
-        while let Some(&entry) = self.ring.front() {
-            let last = entry.commands.checked_sub(1).map(|last| tag(entry.number, last));
-            if last.is_some_and(|last| committed.is_none_or(|committed| committed < last)) {
-                break;
-            }
-            let has_failed = |(tag, _): (&u64, &Cause)| record_of(*tag) <= entry.number;
-            if self.failed.first_key_value().is_some_and(has_failed) {
-                self.reject(&entry);
-            } else if entry.commands == 0 {
-                self.counts.empty += 1;
-            } else {
-                self.counts.written += 1;
-            }
+        // The first tag that is not committed: those of records begin behind 0.
+        let bound = committed.map_or(0, |committed| committed.saturating_add(1));
+        let is_settled = |entry: &Entry| entry.commands == 0 || tag(entry.number, entry.commands - 1) < bound;
+        loop {
+            self.count_written(is_settled);
+            let Some(&entry) = self.ring.front().filter(|entry| is_settled(entry)) else { return Ok(()) };
+            // It was not counted above: it has failed.
+            self.reject(&entry);
             self.counts.records += 1;
             self.counts.commands += entry.commands as u64;
             self.done = Position { record: entry.number, offset: entry.end };
-            self.ring.pop();
+            let mut is_first = true;
+            self.ring.pop_while(|_| std::mem::take(&mut is_first));
             if self.rejects.is_full() {
                 self.write_rejects()?;
             }
         }
-        Ok(())
+    }
+
+    /// Counts the records at the front that are settled, up to the first that has failed.
+    #[inline(always)]
+    fn count_written(&mut self, is_settled: impl Fn(&Entry) -> bool) {
+        let failed = self.failed.first_key_value().map_or(u64::MAX, |(&tag, _)| record_of(tag));
+        let Ledger { ring, counts, done, .. } = self;
+        ring.pop_while(|entry| {
+            let is_counted = entry.number < failed && is_settled(entry);
+            if is_counted {
+                let is_empty = entry.commands == 0;
+                counts.empty += u64::from(is_empty);
+                counts.written += u64::from(!is_empty);
+                counts.records += 1;
+                counts.commands += entry.commands as u64;
+                *done = Position { record: entry.number, offset: entry.end };
+            }
+            is_counted
+        });
     }
 
     /// The record at the front has failed: it goes to the files, sooner or later, and is counted.

@@ -14,11 +14,13 @@
 mod blocks;
 mod commands;
 mod csv;
+mod csv_record;
 mod decode;
 mod detect;
 mod error;
 mod fields;
 mod found;
+mod heads;
 mod json;
 mod json_fields;
 mod key_rule;
@@ -183,24 +185,63 @@ impl Input {
     }
 
     /// The next step. What it lends is good until the next call.
+    ///
+    /// The way of nearly every record is in line: what goes through memory in pieces and is read back at once makes the processor wait.
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Result<Step<'_>, InputError> {
+        let mut found = None;
+        if self.begin() {
+            match self.find() {
+                Found::Record { before, len } if self.takes(before + len) => {
+                    return Ok(Step::Record(self.record(before, len)));
+                }
+                other => found = Some(other),
+            }
+        }
+        self.next_slowly(found)
+    }
+
+    /// Forgets what the last step showed; answers whether the parser is next.
+    #[inline(always)]
+    fn begin(&mut self) -> bool {
+        self.window.consume(self.shown_bytes);
+        self.shown_bytes = 0;
+        !self.is_discarding && !self.selection.is_done(self.position.records)
+    }
+
+    #[inline(always)]
+    fn find(&mut self) -> Found {
+        self.made.number = self.position.records + 1;
+        self.made.offset = self.window.offset();
+        let bytes = self.window.bytes();
+        self.parser.find(bytes, self.window.at_end, &mut self.keys, &mut self.made)
+    }
+
+    /// Counts a record that is not too large, and says whether it is wanted; false of the others says nothing, and does nothing.
+    #[inline(always)]
+    fn takes(&mut self, bytes: usize) -> bool {
+        let takes = bytes <= self.record_bytes_max && self.selection.takes_all(self.position.records + 1);
+        if takes {
+            self.count(bytes);
+        }
+        takes
+    }
+
+    /// As `next`, of all that can be at the front of the window; `found` already is.
+    #[inline(never)]
+    fn next_slowly(&mut self, mut found: Option<Found>) -> Result<Step<'_>, InputError> {
         let (before, len) = loop {
-            self.window.consume(self.shown_bytes);
-            self.shown_bytes = 0;
-            if self.is_discarding {
+            if found.is_none() && !self.begin() {
+                if !self.is_discarding {
+                    return Ok(Step::End);
+                }
                 match self.discard()? {
                     Took::Bytes(_) => return Ok(Step::Pending),
                     Took::Waiting => return Ok(Step::Waiting),
                     Took::End => continue,
                 }
             }
-            if self.selection.is_done(self.position.records) {
-                return Ok(Step::End);
-            }
-            self.made.number = self.position.records + 1;
-            self.made.offset = self.window.offset();
-            let bytes = self.window.bytes();
-            let found = self.parser.find(bytes, self.window.at_end, &mut self.keys, &mut self.made);
+            let found = found.take().unwrap_or_else(|| self.find());
             match found {
                 // Also where the whole of it happens to be in the window: what is too large does not depend on how the bytes arrive.
                 Found::Record { before, len } | Found::Bad { before, len, .. }

@@ -39,10 +39,15 @@ impl Selection {
         records >= self.last
     }
 
-    /// Whether this record is wanted; of its commands those alone stay whose slot is.
+    /// Whether this record is wanted with all its commands; false says nothing.
     #[inline(always)]
+    pub(crate) fn takes_all(&self, number: u64) -> bool {
+        number > self.skip && self.slots.is_none()
+    }
+
+    /// Whether this record is wanted; of its commands those alone stay whose slot is.
     pub(crate) fn takes(&mut self, number: u64, made: &mut Made, window: &[u8]) -> bool {
-        if number > self.skip && self.slots.is_none() {
+        if self.takes_all(number) {
             return true;
         }
         let taken = number > self.skip && self.keep_selected(made, window);

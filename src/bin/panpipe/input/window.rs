@@ -6,8 +6,8 @@ use crate::input::decode::Plain;
 use crate::input::error::InputError;
 use crate::input::source::Took;
 
-/// How much is read at a time.
-pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
+/// How much is read at a time: what the kernel has copied is still in the second-level cache when it is looked at, beside all that is written.
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// A buffer that slides over the input.
 pub(crate) struct Window {
