@@ -11,6 +11,7 @@
 //! [`InputError`] says what and where. Invariants: memory is a chunk and the largest record; the records of an input, their numbers and
 //! their offsets do not depend on how its bytes arrive; no byte of a value becomes syntax.
 
+mod blocks;
 mod commands;
 mod csv;
 mod csv_record;
@@ -418,9 +419,34 @@ impl Input {
         (self.plain.bytes_used(), self.plain.source.bytes_total)
     }
 
+    /// How much of everything stands before a place, from 0 to 1: by its bytes, of compressed ones as many as it looks like now, or by its
+    /// records where `--max` says how many are wanted. Nothing where nobody knows how much there is.
+    pub(crate) fn share_of(&self, place: Position) -> Option<f64> {
+        let of = |part: u64, whole: u64| if whole == 0 { 1.0 } else { part as f64 / whole as f64 };
+        let by_records = self.selection.last().map(|last| of(place.records, last));
+        let decoded = self.window.offset() + self.window.bytes().len() as u64;
+        let by_bytes = self
+            .plain
+            .source
+            .bytes_total
+            .filter(|_| place.offset <= decoded)
+            .map(|total| of(place.offset, decoded) * of(self.plain.bytes_used(), total));
+        let share = by_records.into_iter().chain(by_bytes).reduce(f64::max);
+        share.map(|share| share.min(1.0))
+    }
+
     /// Records that `--skip`, `--slots` or `--shard` left out so far.
     pub(crate) fn left_out(&self) -> u64 {
         self.selection.left_out
+    }
+
+    /// Whether this is a compressed file that an earlier one was the beginning of: that one was cut off, and its last record was not taken
+    /// for whole.
+    pub(crate) fn completes(&mut self, bytes: u64, last_hash: u64) -> Result<bool, InputError> {
+        if self.plain.compression == decode::Compression::None {
+            return Ok(false);
+        }
+        self.plain.source.begins_with(bytes, last_hash)
     }
 
     /// What a checkpoint remembers of a file; nothing for a stream.

@@ -28,6 +28,11 @@ impl Selection {
         }
     }
 
+    /// The number of the last record that is wanted, where somebody has said it.
+    pub(crate) fn last(&self) -> Option<u64> {
+        (self.last < u64::MAX).then_some(self.last)
+    }
+
     /// Whether no record behind this many is wanted.
     #[inline(always)]
     pub(crate) fn is_done(&self, records: u64) -> bool {
