@@ -56,15 +56,16 @@ pub(crate) fn units_move(bench: &Bench, tool: &Tool) {
     let rejected = run.number("/records/rejected");
     run.records(records, records - rejected, rejected);
     bench.check_sums(&run);
-    // What has lost its place did not run, and nothing else failed.
+    // What has lost its place did not run, nor did what two servers sent to each other for too long; nothing else failed.
     let lines = if rejected > 0 { tool.lines("bad.rejects.jsonl") } else { Vec::new() };
     for line in &lines {
-        let is_overtaken = line["error"].as_str().is_some_and(|error| error.contains("overtaken"));
-        assert!(is_overtaken && line["outcome"] == "not executed", "{line}");
+        let error = line["error"].as_str().expect("a text");
+        assert!(error.contains("overtaken") || error.contains("gave up after"), "{line}");
+        assert_eq!(line["outcome"], "not executed", "{line}");
     }
     let redirects = run.number("/client/moved") + run.number("/client/asks");
     assert!(redirects > 0, "slots moved {moves} times, and nobody noticed");
-    eprintln!("{records} transactions, {redirects} redirects, {rejected} overtaken");
+    eprintln!("{records} transactions, {redirects} redirects, {rejected} rejected");
     check_units(bench, records - rejected, true);
     if rejected > 0 {
         tool.run(&["bad.rejects.resp"]).expect(0).records(rejected, rejected, 0);
