@@ -44,8 +44,8 @@ struct Line {
     is_asking: bool,
     /// MULTI was written and EXEC was not: the number of the commands behind it, once there is one.
     unit: Option<Option<u32>>,
-    /// A reply within a unit has been a redirect.
-    unit_redirected: bool,
+    /// Whether the first refusal within a unit was a redirect.
+    unit_refusal: Option<bool>,
     /// The unit whose replies come stands at the front of the window.
     unit_is_first: bool,
     /// When the first byte of `written` was written.
@@ -66,7 +66,7 @@ impl Line {
             is_greeted: false,
             is_asking: false,
             unit: None,
-            unit_redirected: false,
+            unit_refusal: None,
             unit_is_first: false,
             began: Timestamp::ZERO,
             answered: 0,
@@ -209,15 +209,18 @@ impl Tap for Monitor {
                 if let Some(number) = mark.number.or(mark.within).filter(|_| is_refusal) {
                     trail_of(trails, number).refused_last = Some(*now);
                 }
-                // A unit is redirected once, however many of its commands are, and only when EXEC has been answered.
-                if let Some(number) = mark.number
-                    && (is_redirect || line.unit_redirected)
+                // A unit is redirected once, where the first that is refused of it is, and only when EXEC has been answered.
+                if mark.within.is_some() {
+                    line.unit_refusal.get_or_insert(is_redirect);
+                } else if let Some(number) = mark.number
+                    && line.unit_refusal.unwrap_or(is_redirect)
                 {
                     trail_of(trails, number).redirects.push(*now);
                 }
-                line.unit_redirected |= is_redirect && mark.within.is_some();
             }
-            line.unit_redirected &= mark.is_some_and(|mark| mark.within.is_some());
+            if mark.is_some_and(|mark| mark.within.is_none()) {
+                line.unit_refusal = None;
+            }
             line.is_greeted |= !reply.starts_with(b"-");
             if let Some((slot, port)) = moved(reply) {
                 moves.push(Move { at: *now, slot, port });
