@@ -3,6 +3,8 @@
 
 #[path = "import/checks.rs"]
 mod checks;
+#[path = "import/damage.rs"]
+mod damage;
 #[path = "import/endings.rs"]
 mod endings;
 #[path = "import/formats.rs"]
@@ -13,7 +15,13 @@ mod output;
 mod rejects;
 #[path = "import/resume.rs"]
 mod resume;
+#[path = "import/terminal.rs"]
+mod terminal;
+#[path = "import/together.rs"]
+mod together;
 #[path = "import/tool.rs"]
 mod tool;
 #[path = "support/transport.rs"]
 mod transport;
+#[path = "import/verified.rs"]
+mod verified;

@@ -33,6 +33,50 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Frame> {
     (end == bytes.len() && words > 1).then_some(Frame { words, name, first: Some(first) })
 }
 
+/// How a command begins, up to the end of its name. The commands of a load mostly begin alike, and to compare a beginning is to read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    bytes: u128,
+    /// Of `bytes`, those that count.
+    mask: u128,
+    len: usize,
+    words: usize,
+}
+
+/// Nothing begins like this.
+impl Default for Head {
+    fn default() -> Self {
+        Head { bytes: 1, mask: 0, len: 0, words: 0 }
+    }
+}
+
+impl Head {
+    /// How this command begins, which was accepted; nothing where that is longer than what is compared at once.
+    pub(super) fn of(bytes: &[u8], frame: &Frame) -> Option<Head> {
+        let len = frame.name.end + 2;
+        let front = u128::from_le_bytes(*bytes.first_chunk()?);
+        let mask = u128::MAX.checked_shr(u128::BITS.checked_sub(8 * u32::try_from(len).ok()?)?)?;
+        Some(Head { bytes: front & mask, mask, len, words: frame.words })
+    }
+
+    /// Whether a command begins so.
+    #[inline(always)]
+    pub(super) fn is_front(&self, front: &[u8; 16]) -> bool {
+        u128::from_le_bytes(*front) & self.mask == self.bytes
+    }
+
+    /// Reads a command that begins so and has an argument: where that lies.
+    #[inline(always)]
+    pub(super) fn first_behind(&self, bytes: &[u8]) -> Option<Range<usize>> {
+        let first = word(bytes, self.len)?;
+        let mut end = first.end + 2;
+        for _ in 2..self.words {
+            end = word(bytes, end)?.end + 2;
+        }
+        (end == bytes.len()).then_some(first)
+    }
+}
+
 /// The command that begins at this place, whatever stands behind it.
 pub(super) fn next(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let (words, start) = header(bytes, at, b'*')?;
@@ -58,9 +102,8 @@ pub(super) fn words(bytes: &[u8]) -> SmallVec<[&[u8]; 8]> {
 #[inline(always)]
 fn word(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let (len, start) = header(bytes, at, b'$')?;
-    let end = start.checked_add(len)?;
-    let ends = bytes.get(end..)?.first_chunk::<2>()?;
-    (ends == b"\r\n").then_some(start..end)
+    let line_end = bytes.get(start..)?.get(len..)?.first_chunk::<2>()?;
+    (line_end == b"\r\n").then_some(start..start + len)
 }
 
 /// A type byte, a number and a line end: the number, and where the next line starts. Zeros in front are no number to a server: it would
@@ -68,19 +111,30 @@ fn word(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 #[inline(always)]
 fn header(bytes: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
     let rest = bytes.get(at..)?;
-    // Nearly all numbers have one or two digits.
-    match rest.first_chunk::<5>() {
-        Some(&[first, ones, b'\r', b'\n', _]) if first == tag && ones.is_ascii_digit() => {
-            Some((usize::from(ones - b'0'), at + 4))
-        }
-        Some(&[first, tens, ones, b'\r', b'\n'])
-            if first == tag && matches!(tens, b'1'..=b'9') && ones.is_ascii_digit() =>
+    // Nearly all numbers have one or two digits. With what stands around them they are looked at in one.
+    if let Some(front) = rest.first_chunk::<8>() {
+        let front = u64::from_le_bytes(*front);
+        let (first, second) = ((front >> 8) as u8, (front >> 16) as u8);
+        let is_digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
+        if front & TWO_DIGITS_MASK == TWO_DIGITS | u64::from(tag)
+            && first != b'0'
+            && is_digit(first)
+            && is_digit(second)
         {
-            Some((usize::from(tens - b'0') * 10 + usize::from(ones - b'0'), at + 5))
+            return Some((usize::from(first) * 10 + usize::from(second) - 11 * usize::from(b'0'), at + 5));
         }
-        _ => long_header(rest, at, tag),
+        if front & ONE_DIGIT_MASK == ONE_DIGIT | u64::from(tag) && is_digit(first) {
+            return Some((usize::from(first) - usize::from(b'0'), at + 4));
+        }
     }
+    long_header(rest, at, tag)
 }
+
+/// What stands around a number of two digits, and of one: without the type byte.
+const TWO_DIGITS: u64 = u64::from_le_bytes(*b"\0\0\0\r\n\0\0\0");
+const TWO_DIGITS_MASK: u64 = u64::from_le_bytes(*b"\xff\0\0\xff\xff\0\0\0");
+const ONE_DIGIT: u64 = u64::from_le_bytes(*b"\0\0\r\n\0\0\0\0");
+const ONE_DIGIT_MASK: u64 = u64::from_le_bytes(*b"\xff\0\xff\xff\0\0\0\0");
 
 #[inline(never)]
 fn long_header(rest: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
@@ -143,5 +197,35 @@ mod tests {
         ] {
             assert_eq!(parse(wrong), None, "{}", wrong.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_known_beginning_reads_as_the_whole_does() {
+        let set = b"*3\r\n$3\r\nSET\r\n$2\r\nk1\r\n$12\r\nvalue\r\nvalue\r\n";
+        let head = Head::of(set, &parse(set).unwrap()).unwrap();
+        let read = |head: &Head, bytes: &[u8]| {
+            if head.is_front(bytes.first_chunk()?) { head.first_behind(bytes) } else { None }
+        };
+        assert_eq!(read(&head, set), parse(set).unwrap().first);
+        // One byte more, less or different: never accepted where it is not by the whole, and never read in another way.
+        for at in 0..set.len() {
+            for byte in 0..=255 {
+                let different = [&set[..at], &[byte], &set[at + 1..]].concat();
+                let longer = [&set[..at], &[byte], &set[at..]].concat();
+                let shorter = [&set[..at], &set[at + 1..]].concat();
+                for bytes in [different, longer, shorter] {
+                    if let Some(first) = read(&head, &bytes) {
+                        let whole = parse(&bytes).unwrap();
+                        assert_eq!((Some(first), &bytes[whole.name]), (whole.first, &b"SET"[..]));
+                    }
+                }
+            }
+        }
+        let nothing = Head::default();
+        for bytes in [&set[..], &[0; 40], &[1; 40], b"$3\r\nGET\r\n$3\r\nkey\r\n"] {
+            assert_eq!(read(&nothing, bytes), None);
+        }
+        let long = b"*2\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n";
+        assert!(Head::of(long, &parse(long).unwrap()).is_none(), "longer than what is compared at once");
     }
 }

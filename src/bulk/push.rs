@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::bulk::known::Kind;
 use crate::bulk::ring::{CHUNK_COMMANDS, PLACE_BYTES, Place};
 use crate::bulk::{Blocked, Flush, Full, Loader, PushError, Stop, frame, known};
 use crate::command::{Plan, Request, ToRequest};
@@ -63,19 +64,45 @@ impl<T: Transport> Loader<'_, T> {
         keys: RawKeys,
         tag: u64,
     ) -> Result<(), PushError> {
-        let Some(frame) = frame::parse(bytes) else { return Err(malformed()) };
-        let name = bytes.get(frame.name.clone()).unwrap_or_default();
-        if !self.known.has_one_key(name, frame.words) {
-            return self.push_unusual(bytes, shared, &frame, keys, tag);
+        match self.known.behind_head(bytes) {
+            Some((kind, first)) => self.push_keyed(Encoded::of(kind, bytes, shared), first, keys, tag),
+            None => self.push_read(bytes, shared, keys, tag),
         }
-        let key = match (&keys, &frame.first) {
-            (RawKeys::Find, Some(first)) => bytes.get(first.clone()),
-            (RawKeys::At(range), _) => bytes.get(range.clone()),
-            (RawKeys::Find, None) => None,
+    }
+
+    /// A command that has to be looked at more closely.
+    #[inline(never)]
+    fn push_read(
+        &mut self,
+        bytes: &[u8],
+        shared: Option<&Bytes>,
+        keys: RawKeys,
+        tag: u64,
+    ) -> Result<(), PushError> {
+        let Some(frame) = frame::parse(bytes) else { return Err(malformed()) };
+        match (self.known.one_key(bytes, &frame), &frame.first) {
+            (Some(kind), Some(first)) => {
+                self.push_keyed(Encoded::of(kind, bytes, shared), first.clone(), keys, tag)
+            }
+            _ => self.push_unusual(bytes, shared, &frame, keys, tag),
+        }
+    }
+
+    /// A command that was read: its first argument is its only key.
+    #[inline(always)]
+    fn push_keyed(
+        &mut self,
+        command: Encoded<'_>,
+        first: Range<usize>,
+        keys: RawKeys,
+        tag: u64,
+    ) -> Result<(), PushError> {
+        let key = match keys {
+            RawKeys::Find => first,
+            RawKeys::At(range) => range,
         };
-        let Some(key) = key else { return Err(malformed()) };
-        let encoded = Encoded { name: self.known.name(), bytes, shared, flags: self.known.flags };
-        self.push_encoded(encoded, slot_of(key), tag)
+        let Some(key) = command.bytes.get(key) else { return Err(malformed()) };
+        self.push_encoded(command, slot_of(key), tag)
     }
 
     #[inline(always)]
@@ -226,6 +253,13 @@ impl<T: Transport> Loader<'_, T> {
     pub(super) fn stop(&mut self, stop: Stop) {
         self.stopped.get_or_insert(stop);
         self.update_halted();
+    }
+}
+
+impl<'a> Encoded<'a> {
+    #[inline(always)]
+    fn of(Kind { name, flags }: Kind, bytes: &'a [u8], shared: Option<&'a Bytes>) -> Self {
+        Encoded { name, bytes, shared, flags }
     }
 }
 

@@ -64,10 +64,10 @@ impl Watermark {
         }
     }
 
-    /// As `pass` of each, while nothing was cut short.
+    /// As `pass` of each.
     fn pass_all(&mut self, places: &[Place]) {
         self.passed += places.len() as u64;
-        let Some(last) = places.last() else { return };
+        let Some(last) = places.last().filter(|_| self.frozen_at.is_none()) else { return };
         if self.last == Some(last.tag) {
             return;
         }
@@ -302,7 +302,14 @@ impl Chunk {
         }
         let Some(batch) = engine.batch(self.batch) else { return 0 };
         let mut written = 0;
-        while let (Some(slot), Some(place)) = (batch.slots.get(self.scanned), self.places.get(self.scanned)) {
+        loop {
+            if batch.splits.is_empty() {
+                written += self.pass_written(&batch.slots, watermark);
+            }
+            let (Some(slot), Some(place)) = (batch.slots.get(self.scanned), self.places.get(self.scanned))
+            else {
+                break;
+            };
             match slot {
                 ReplySlot::Pending { .. } => break,
                 _ if place.is_part => {}
@@ -318,5 +325,17 @@ impl Chunk {
             self.scanned += 1;
         }
         written
+    }
+
+    /// Passes the commands at the front that were simply written; answers how many. None of them is a part of another.
+    fn pass_written(&mut self, slots: &[ReplySlot], watermark: &mut Watermark) -> u64 {
+        let rest = slots.get(self.scanned..).unwrap_or_default();
+        let is_written =
+            |slot: &&ReplySlot| !matches!(slot, ReplySlot::Pending { .. } | ReplySlot::Failed { .. });
+        let end = self.scanned + rest.iter().take_while(is_written).count();
+        watermark.pass_all(self.places.get(self.scanned..end).unwrap_or_default());
+        let written = end - self.scanned;
+        self.scanned = end;
+        written as u64
     }
 }

@@ -47,6 +47,7 @@ mod lifecycle;
 mod lost;
 mod parts;
 mod piece;
+mod proof;
 mod recv_buf;
 mod redirect;
 mod refresh;

@@ -13,8 +13,8 @@
 use crate::engine::conflict::commands_of;
 use crate::engine::in_flight::InFlight;
 use crate::engine::lifecycle::LostBecause;
+use crate::engine::proof::{kept_text, proves_no_run};
 use crate::engine::recv_buf::RecvBuf;
-use crate::engine::redirect::{kept_text, proves_no_run};
 use crate::engine::time::Timestamp;
 use crate::engine::{Engine, keeps};
 use crate::error::{ErrorKind, Outcome, ServerError};

@@ -45,6 +45,11 @@ fn a_dry_run_refuses_what_the_load_does() {
     let load = tool.run(&[&args[..], &["--on-error", "skip"]].concat());
     let refused = dry.number("/cross_slot") + dry.number("/not_allowed") + dry.number("/unreadable");
     assert_eq!((dry.code, refused), (load.code, load.number("/records/rejected")));
+    // What was seen in front of a place that cannot be read is told.
+    tool.write("cut.resp", b"*2\r\n$3\r\nDEL\r\n$1\r\nd\r\n*2\r\n$3");
+    let dry = tool.run(&["cut.resp", "--dry-run"]).expect(5).says("cut off");
+    assert_eq!(dry.number("/records"), 1);
+    assert!(dry.stdout.contains("1 record, 1 command"), "{}", dry.stdout);
 }
 
 #[cfg(unix)]

@@ -51,9 +51,49 @@ fn a_wrong_command_line_exits_with_2() {
         (&["data.kv", "--frobnicate"], "--frobnicate"),
         (&["data.kv", "--dry-run", "--verify", "full"], "--dry-run"),
         (&["data.kv", "--checkpoint", "./data.kv", "--restart"], "--checkpoint names the input"),
+        (&["data.kv", "--on-error", "stop", "--max-errors", "5"], "give one or the other"),
+        (&["data.kv", "--rejects", "no/folder/x"], "--rejects: there is no folder no/folder"),
+        (&["data.kv", "-h"], "-h is the host"),
     ] {
         tool.run(args).expect(2).says(part);
     }
+}
+
+#[test]
+fn what_is_told_at_the_end_must_have_a_place() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(1));
+    for (args, part) in [
+        (["--summary", "no/folder.json"], "--summary: cannot write no/folder.json"),
+        (["--port", "65536"], "a port is a number from 1 to 65535"),
+    ] {
+        let output = tool.bare(&["import", "data.kv", args[0], args[1]]).output().expect("the tool starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(part), "{said}");
+    }
+    assert_eq!(
+        super::tool::keys(&mut super::tool::client(&cluster.url())),
+        0,
+        "nothing is loaded before that"
+    );
+}
+
+#[test]
+fn an_input_with_nothing_in_it_is_loaded() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("empty", "");
+    tool.write("empty.csv", "");
+    for args in
+        [&["empty"][..], &["-"], &["empty", "--cmd", "SET #{a} #{b}"], &["empty.csv", "--cmd", "SET #{1} x"]]
+    {
+        let run = tool.run(args).expect(0);
+        run.records(0, 0, 0);
+    }
+    tool.run(&[]).expect(2).says("no FILE is named");
+    let run = tool.run_with(&["-", "--pipe-compat"], b"").expect(0);
+    assert!(run.stdout.ends_with("errors: 0, replies: 0\n"), "{}", run.stdout);
 }
 
 #[test]

@@ -54,8 +54,52 @@ fn a_log_has_a_line_now_and_then() {
     for part in ["percent=", "records=", "rate=", "eta=", "errors=0", "redirects=0", "node=127.0.0.1:"] {
         assert!(line.contains(part), "no {part} in {line}");
     }
+    // What is done counts: all of it was read at once.
+    let value = |name: &str| {
+        let word = line.split(' ').find_map(|word| word.strip_prefix(name)).expect("a value");
+        word.trim_end_matches('s').parse::<f64>().expect("a number")
+    };
+    assert!((60.0..=100.0).contains(&value("percent=")) && value("eta=") <= 3.0, "{line}");
     let seconds = run.value("/timing/seconds").as_f64().expect("seconds");
     assert!((5.5..9.0).contains(&seconds), "6000 records at 1000 per second took {seconds} s");
+}
+
+#[test]
+fn what_is_left_is_told_from_where_a_resume_began() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(16_000));
+    tool.run(&["data.kv", "--checkpoint", "c.json", "--max", "8000"]).expect(0);
+    // As if it had been interrupted there.
+    let checkpoint = tool.text("c.json").replace("\"finished\": true", "\"finished\": false");
+    tool.write("c.json", checkpoint.replace("\"max\": 8000", "\"max\": null"));
+    let args = ["data.kv", "--checkpoint", "c.json", "--resume", "--rate", "1000", "--progress", "log"];
+    let run = tool.run(&args).expect(0);
+    run.records(16_000, 16_000, 0);
+    let line = run.stderr.lines().find(|line| line.starts_with("progress ")).expect("a line");
+    let value = |name: &str| {
+        let word = line.split(' ').find_map(|word| word.strip_prefix(name)).expect("a value");
+        word.trim_end_matches("/s").trim_end_matches('s').parse::<f64>().expect("a number")
+    };
+    assert!((75.0..90.0).contains(&value("percent=")), "{line}");
+    assert!((1.0..=4.0).contains(&value("eta=")), "from the beginning of the file it would be less: {line}");
+    assert!((800.0..1300.0).contains(&value("rate=")), "without the records of the earlier run: {line}");
+}
+
+#[test]
+fn narrow_terminals_are_kept_to() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(2000));
+    for columns in [40, 60, 80] {
+        for how in [&[][..], &["--dry-run"], &["--verify", "full"]] {
+            let mut command = tool.command(&[&["data.kv"], how].concat());
+            let output = command.env("COLUMNS", columns.to_string()).output().expect("the tool starts");
+            let text = String::from_utf8(output.stdout).expect("text");
+            assert!(text.lines().all(|line| line.len() <= columns), "{columns} columns:\n{text}");
+            assert!(text.contains("127.0.0.1:"), "{text}");
+        }
+    }
 }
 
 #[test]

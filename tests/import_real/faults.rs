@@ -5,32 +5,39 @@ use std::time::Duration;
 use panpipe::slot::slot_of;
 
 use crate::bench::{Bench, HOT, key, lines};
-use crate::tool::{Tool, wait_until};
+use crate::tool::{Running, Tool, wait_until};
 
 pub(crate) fn slots_move(bench: &Bench, tool: &Tool) {
     let records = bench.either(30_000, 600_000);
     tool.write("data.kv", lines(records));
     let mut running = tool.start(&["data.kv", "--rate", "12000", "--verify", "full"]);
-    let slots = HOT.map(|tag| slot_of(tag.as_bytes()));
-    let homes = slots.map(|slot| bench.cluster.owner_of(slot));
     wait_until("the load", || bench.keys() > 1000);
-    let (mut away, mut moves) = (false, 0);
-    // At least there and back; as long as the load takes.
-    while moves < 2 || away || !running.is_over() {
-        for (&slot, &home) in slots.iter().zip(&homes) {
-            let other = (home + 1) % 3;
-            let (from, to) = if away { (other, home) } else { (home, other) };
-            bench.cluster.move_slot(slot, from, to);
-        }
-        // Servers that have not heard of the last move may take it back.
-        bench.cluster.wait_agreed();
-        away = !away;
-        moves += 1;
-    }
+    let moves = to_and_fro(bench, &mut running);
     let run = running.end(tool).expect(0);
     bench.check(&run, records, records);
     let redirects = run.number("/client/moved") + run.number("/client/asks");
     assert!(redirects > 0, "slots moved {moves} times, and nobody noticed");
+}
+
+/// Moves the slots of the hot tags away and back, at least once, as long as the load takes. How often they moved is the answer.
+fn to_and_fro(bench: &Bench, running: &mut Running) -> u32 {
+    let slots = HOT.map(|tag| slot_of(tag.as_bytes()));
+    let homes = slots.map(|slot| bench.cluster.owner_of(slot));
+    let (mut away, mut moves) = (false, 0);
+    while moves < 2 || away || !running.is_over() {
+        let mut owners = Vec::new();
+        for (&slot, &home) in slots.iter().zip(&homes) {
+            let other = (home + 1) % 3;
+            let (from, to) = if away { (other, home) } else { (home, other) };
+            bench.cluster.move_slot(slot, from, to);
+            owners.push((slot, to));
+        }
+        // Servers that have not heard of the last move may take it back.
+        bench.cluster.wait_agreed_on(&owners);
+        away = !away;
+        moves += 1;
+    }
+    moves
 }
 
 /// Each record is a transaction over two keys of a slot that moves: a list and the number of its elements.
@@ -43,33 +50,22 @@ pub(crate) fn units_move(bench: &Bench, tool: &Tool) {
     tool.write("data.txt", (1..=records).map(unit).collect::<String>());
     let args = ["data.txt", "--format", "commands", "--on-error", "skip", "--rejects", "bad"];
     let mut running = tool.start(&[&args[..], &["--rate", "2000"]].concat());
-    let slots = HOT.map(|tag| slot_of(tag.as_bytes()));
-    let homes = slots.map(|slot| bench.cluster.owner_of(slot));
     wait_until("the load", || bench.keys() == 8);
-    let (mut away, mut moves) = (false, 0);
-    while moves < 2 || away || !running.is_over() {
-        for (&slot, &home) in slots.iter().zip(&homes) {
-            let other = (home + 1) % 3;
-            let (from, to) = if away { (other, home) } else { (home, other) };
-            bench.cluster.move_slot(slot, from, to);
-        }
-        bench.cluster.wait_agreed();
-        away = !away;
-        moves += 1;
-    }
+    let moves = to_and_fro(bench, &mut running);
     let run = running.end(tool);
     let rejected = run.number("/records/rejected");
     run.records(records, records - rejected, rejected);
     bench.check_sums(&run);
-    // What has lost its place did not run, and nothing else failed.
+    // What has lost its place did not run, nor did what two servers sent to each other for too long; nothing else failed.
     let lines = if rejected > 0 { tool.lines("bad.rejects.jsonl") } else { Vec::new() };
     for line in &lines {
-        let is_overtaken = line["error"].as_str().is_some_and(|error| error.contains("overtaken"));
-        assert!(is_overtaken && line["outcome"] == "not executed", "{line}");
+        let error = line["error"].as_str().expect("a text");
+        assert!(error.contains("overtaken") || error.contains("gave up after"), "{line}");
+        assert_eq!(line["outcome"], "not executed", "{line}");
     }
     let redirects = run.number("/client/moved") + run.number("/client/asks");
     assert!(redirects > 0, "slots moved {moves} times, and nobody noticed");
-    eprintln!("{records} transactions, {redirects} redirects, {rejected} overtaken");
+    eprintln!("{records} transactions, {redirects} redirects, {rejected} rejected");
     check_units(bench, records - rejected, true);
     if rejected > 0 {
         tool.run(&["bad.rejects.resp"]).expect(0).records(rejected, rejected, 0);

@@ -3,12 +3,16 @@
 use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
+use super::form;
 use super::resp::Value;
 use super::server::lock;
 use super::wait::{PATIENCE, wait_until};
 
 /// A manual failover that is not done after this was given up by the server (it allows itself five seconds).
 const FAILOVER_AGAIN_AFTER: Duration = Duration::from_secs(6);
+
+/// Messages between servers are late by less than this.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(4);
 
 const KEYS_AT_ONCE: usize = 100;
 
@@ -58,6 +62,31 @@ impl Cluster {
                 let _ = self.try_call(other, &["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", owner[1]]);
             }
         }
+    }
+
+    /// Waits until all agree, as `wait_agreed` does, about slots that were moved to and fro. A server, and the owner itself, can hear of a
+    /// move, and then an older message of one that the slot has left since, with a newer epoch: then it is nobody's, each naming another,
+    /// until the owner is told again; and replicas, which cannot be told, believe it when its epoch is the newest.
+    pub(crate) fn wait_agreed_on(&self, owners: &[(u16, usize)]) {
+        let mut told = Instant::now();
+        // One after the other: epochs that are raised at once are the same.
+        let mut next = owners.iter().cycle();
+        wait_until("the nodes to agree", PATIENCE, || {
+            let agreed = form::agreed(self).map(|_| ());
+            if agreed.is_err() && told.elapsed() > TELL_AGAIN_AFTER {
+                told = Instant::now();
+                for &(slot, owner) in owners {
+                    let owned = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.nodes()[owner].id];
+                    for node in [owner].into_iter().chain(self.responsive()) {
+                        let _ = self.try_call(node, &owned);
+                    }
+                }
+                if let Some(&(_, owner)) = next.next() {
+                    let _ = self.try_call(owner, &["CLUSTER", "BUMPEPOCH"]);
+                }
+            }
+            agreed
+        });
     }
 
     /// Takes a beginning back: the slot stays, and keys that have moved already are lost to their readers.

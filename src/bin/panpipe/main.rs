@@ -15,8 +15,10 @@ mod records;
 mod target;
 mod topology;
 
+use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
@@ -104,5 +106,11 @@ fn explain(error: &clap::Error) -> u8 {
     }
     // Nobody to tell where the output is closed.
     let _ = error.print();
+    if error.kind() == ErrorKind::InvalidValue && text.contains("'--host <HOST>' but none") {
+        let _ = writeln!(
+            std::io::stderr(),
+            "-h is the host, as redis-cli has it; `panpipe import --help` is the help."
+        );
+    }
     u8::try_from(error.exit_code()).unwrap_or(failure::USAGE)
 }

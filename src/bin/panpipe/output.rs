@@ -63,6 +63,30 @@ impl Output {
         self.line(&line);
     }
 
+    /// Writes rows under their heads, the first column to the left, each column as wide as what is in it; where the terminal is narrower, a
+    /// paragraph for each row.
+    pub(crate) fn table(&mut self, heads: &[&str], rows: &[Vec<String>]) {
+        let width = |at: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+            cells.chain([heads[at].chars().count()]).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+        if widths.iter().sum::<usize>() + GAP * heads.len().saturating_sub(1) <= self.width {
+            let heads = heads.iter().map(|head| (*head).to_owned()).collect();
+            for row in [&heads].into_iter().chain(rows) {
+                self.line(&columns(row, &widths));
+            }
+            return;
+        }
+        for row in rows {
+            let mut cells = row.iter().zip(heads);
+            let name = cells.next().map_or("", |(name, _)| name.as_str());
+            let cells: Vec<String> = cells.map(|(cell, head)| format!("{head} {cell}")).collect();
+            self.line(name);
+            self.labelled("  ", &cells.join(", "));
+        }
+    }
+
     /// Whether everything was written that somebody wanted to read.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         match self.failed {
@@ -72,6 +96,17 @@ impl Output {
             _ => Ok(()),
         }
     }
+}
+
+/// Between two columns.
+const GAP: usize = 2;
+
+fn columns(cells: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (at, (cell, &width)) in cells.iter().zip(widths).enumerate() {
+        line.push_str(&if at == 0 { format!("{cell:width$}") } else { format!("{:GAP$}{cell:>width$}", "") });
+    }
+    line
 }
 
 fn width() -> usize {
@@ -118,7 +153,14 @@ pub(crate) fn as_ms(duration: Duration) -> f64 {
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     const BYTES_MAX: usize = 120;
     let text = String::from_utf8_lossy(bytes.get(..BYTES_MAX).unwrap_or(bytes));
-    let clean: String = text.chars().flat_map(|c| c.escape_debug()).collect();
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Nobody takes it for the end.
+            '\'' => clean.push(c),
+            c => clean.extend(c.escape_debug()),
+        }
+    }
     let more = if bytes.len() > BYTES_MAX { " …" } else { "" };
     format!("\"{clean}\"{more}")
 }
@@ -139,8 +181,17 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_as_wide_as_they_must_be() {
+        let cells = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let widths = [5, 3, 4];
+        assert_eq!(columns(&cells(&["a:1", "12", "x"]), &widths), "a:1     12     x");
+        assert_eq!(columns(&cells(&["nodes", "num", "what"]), &widths), "nodes  num  what");
+    }
+
+    #[test]
     fn excerpts_are_short_and_printable() {
         assert_eq!(excerpt(b"a\x1b[31m\n"), "\"a\\u{1b}[31m\\n\"");
+        assert_eq!(excerpt(b"unknown command 'X'"), "\"unknown command 'X'\"");
         assert!(excerpt(&[b'x'; 1000]).len() < 140);
     }
 }

@@ -224,7 +224,7 @@ fn no_reply_is_believed_whose_command_has_not_been_sent() {
 }
 
 #[test]
-fn a_unit_that_had_not_been_sent_whole_did_not_run_and_is_sent_again() {
+fn s104_a_unit_that_had_not_been_sent_whole_did_not_run_and_is_sent_again() {
     let mut s = Script::start();
     let key = key_of(A, 1);
     let batch = s.send_unit(&key, &pair(&key));
@@ -261,7 +261,7 @@ fn a_part_of_a_unit_is_in_doubt_where_multi_may_be_forbidden() {
 }
 
 #[test]
-fn a_lost_reply_to_exec_leaves_a_unit_in_doubt_whatever_came_before() {
+fn s103_a_lost_reply_to_exec_leaves_a_unit_in_doubt_whatever_came_before() {
     for (replies, policy, expected) in [
         ("", RetryUnknown::Idempotent, "Unknown"),
         (QUEUED, RetryUnknown::Idempotent, "Unknown"),

@@ -44,12 +44,17 @@ impl<T: Tap> Network<T> {
         self.clogs.entry((node, way)).or_default();
     }
 
-    /// What was held up arrives now.
+    /// What was held up arrives now, and nothing that was sent behind it arrives earlier: where time has jumped, some of that is overdue.
     pub fn unclog(&mut self, node: usize, way: Way) {
-        for mut held in self.clogs.remove(&(node, way)).unwrap_or_default() {
-            held.at = self.now;
-            self.ahead.push(Reverse(held));
+        let Some(held) = self.clogs.remove(&(node, way)) else { return };
+        let mut ahead: Vec<_> = std::mem::take(&mut self.ahead).into_vec();
+        ahead.extend(held.into_iter().map(Reverse));
+        for Reverse(next) in &mut ahead {
+            if next.at < self.now && self.place_of(next.wire, &next.what) == Some((node, way)) {
+                next.at = self.now;
+            }
         }
+        self.ahead = ahead.into();
     }
 
     /// The ways that are held up.

@@ -169,14 +169,18 @@ impl<T: Tap> Network<T> {
         engine.handle_closed(conn, why, self.now);
     }
 
-    /// Whether something is held up, for now: then it waits.
-    pub(super) fn is_clogged(&self, wire: usize, what: &What) -> Option<(usize, Way)> {
+    /// The node that it goes to or comes from, and which way.
+    pub(super) fn place_of(&self, wire: usize, what: &What) -> Option<(usize, Way)> {
         let way = match what {
             What::ToServer(_) | What::Answer => Way::ToServer,
             What::ToClient(_) | What::End(_) => Way::ToClient,
             What::Taken | What::Writable => return None,
         };
-        let place = (self.wires[wire].node, way);
-        self.clogs.contains_key(&place).then_some(place)
+        Some((self.wires[wire].node, way))
+    }
+
+    /// Whether something is held up, for now: then it waits.
+    pub(super) fn is_clogged(&self, wire: usize, what: &What) -> Option<(usize, Way)> {
+        self.place_of(wire, what).filter(|place| self.clogs.contains_key(place))
     }
 }

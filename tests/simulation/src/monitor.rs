@@ -44,8 +44,8 @@ struct Line {
     is_asking: bool,
     /// MULTI was written and EXEC was not: the number of the commands behind it, once there is one.
     unit: Option<Option<u32>>,
-    /// A reply within a unit has been a refusal.
-    unit_refused: bool,
+    /// Whether the first refusal within a unit was a redirect.
+    unit_refusal: Option<bool>,
     /// The unit whose replies come stands at the front of the window.
     unit_is_first: bool,
     /// When the first byte of `written` was written.
@@ -66,7 +66,7 @@ impl Line {
             is_greeted: false,
             is_asking: false,
             unit: None,
-            unit_refused: false,
+            unit_refusal: None,
             unit_is_first: false,
             began: Timestamp::ZERO,
             answered: 0,
@@ -203,20 +203,24 @@ impl Tap for Monitor {
                 _ => place,
             };
             line.answered = if line.awaited.is_empty() { 0 } else { line.answered + 1 };
-            if let (true, Some(mark), [b'-', text @ ..]) = (line.is_greeted, mark, reply)
-                && coverage.refusal(text, place, mark.shape)
-                && let Some(number) = mark.number.or(mark.within)
-            {
-                let trail = trail_of(trails, number);
-                trail.refused_last = Some(*now);
-                // A unit is redirected once, however many of its commands are.
+            if let (true, Some(mark), [b'-', text @ ..]) = (line.is_greeted, mark, reply) {
+                let is_refusal = coverage.refusal(text, place, mark.shape);
                 let is_redirect = text.starts_with(b"MOVED") || text.starts_with(b"ASK");
-                if is_redirect && !line.unit_refused {
-                    trail.redirects.push(*now);
+                if let Some(number) = mark.number.or(mark.within).filter(|_| is_refusal) {
+                    trail_of(trails, number).refused_last = Some(*now);
                 }
-                line.unit_refused |= mark.within.is_some();
+                // A unit is redirected once, where the first that is refused of it is, and only when EXEC has been answered.
+                if mark.within.is_some() {
+                    line.unit_refusal.get_or_insert(is_redirect);
+                } else if let Some(number) = mark.number
+                    && line.unit_refusal.unwrap_or(is_redirect)
+                {
+                    trail_of(trails, number).redirects.push(*now);
+                }
             }
-            line.unit_refused &= mark.is_some_and(|mark| mark.within.is_some());
+            if mark.is_some_and(|mark| mark.within.is_none()) {
+                line.unit_refusal = None;
+            }
             line.is_greeted |= !reply.starts_with(b"-");
             if let Some((slot, port)) = moved(reply) {
                 moves.push(Move { at: *now, slot, port });
@@ -259,7 +263,7 @@ impl Line {
         let name = words.first()?.to_ascii_uppercase();
         let asks_view = name == b"CLUSTER" && words.get(1).is_some_and(|word| *word != b"MYID");
         let several_keys = matches!(name.as_slice(), b"MSET" | b"EXISTS" | b"MGET");
-        let teaches = is_keyed(&name);
+        let teaches = is_keyed(&name) || name == b"EXEC";
         let name = String::from_utf8_lossy(&name).into_owned();
         let is_greeting = matches!(name.as_str(), "HELLO" | "AUTH" | "CLIENT" | "READONLY")
             || (name == "CLUSTER" && words.get(1) == Some(&b"MYID".as_slice()));

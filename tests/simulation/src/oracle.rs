@@ -112,7 +112,8 @@ impl<'a> Judge<'a> {
         if ran > self.most(op) {
             return self.say("repetition", op, format!("ran {ran} times"));
         }
-        if op.kind == Kind::Unit && !may_be_broken(op) && !self.is_whole(op) {
+        let may_repeat = op.kind.may_repeat(self.world.engine.config().retry_unknown);
+        if op.kind == Kind::Unit && !may_repeat && !may_be_broken(op) && !self.is_whole(op) {
             return self.say("transaction", op, "did not run as one");
         }
         match &op.fate {

@@ -21,6 +21,7 @@ pub(crate) enum Cure {
     Thaw(usize),
     Restart(usize),
     AnswerAsking(usize),
+    AllowMulti(usize),
 }
 
 /// Replies of every shape.
@@ -107,10 +108,13 @@ impl World {
                 }
                 return true;
             }
-            Fault::NoMulti => {
-                let times = self.dice.between(1, 3) as usize;
-                self.net.cluster_mut().quirk(node, "MULTI", times, Quirk::Say(NOPERM.to_vec()));
-                self.cure(Cure::Calm(node), 50, 400);
+            // Connections are of one mind: a server that forbids it, or no longer does, begins anew.
+            Fault::NoMulti if !self.forbidding.contains(&node) => {
+                self.forbidding.insert(node);
+                let cluster = self.net.cluster_mut();
+                cluster.disconnect_all(node);
+                cluster.quirk(node, "MULTI", usize::MAX, Quirk::Say(NOPERM.to_vec()));
+                self.cure(Cure::AllowMulti(node), 50, 400);
                 return true;
             }
             Fault::Freeze if !self.net.cluster().node(node).is_frozen() => {
@@ -290,7 +294,9 @@ impl World {
             Cure::Replicate(node) => self.net.cluster_mut().release_replication(node),
             Cure::Calm(node) => {
                 let cluster = self.net.cluster_mut();
-                cluster.clear_quirks(node);
+                if !self.forbidding.contains(&node) {
+                    cluster.clear_quirks(node);
+                }
                 *cluster.refusals_mut(node) = Refusals::default();
             }
             Cure::Accept(node) => {
@@ -301,6 +307,12 @@ impl World {
             Cure::Thaw(node) => self.net.cluster_mut().thaw(node, now_ms),
             Cure::Restart(node) => self.net.cluster_mut().restart(node),
             Cure::AnswerAsking(node) => self.net.cluster_mut().set_omits_asking_reply(node, false),
+            Cure::AllowMulti(node) => {
+                self.forbidding.remove(&node);
+                let cluster = self.net.cluster_mut();
+                cluster.clear_quirks(node);
+                cluster.disconnect_all(node);
+            }
         }
         self.net.collect();
     }

@@ -73,7 +73,9 @@ impl World {
         if trail.written == 0 && op.kind != Kind::Unit {
             return Some(("doubt", "is in doubt and was never written whole".to_owned()));
         }
-        let was_begun = trail.was_begun == Some(op.done);
+        // (A read that is sent again forgets what is known of its first attempt.)
+        let was_begun =
+            trail.was_begun == Some(op.done) && !op.kind.may_repeat(self.engine.config().retry_unknown);
         was_begun.then(|| ("doubt", "is in doubt although its reply had begun".to_owned()))
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) migrating: BTreeMap<u16, usize>,
     /// Nodes that hear no news.
     pub(crate) held: BTreeSet<usize>,
+    /// Nodes that refuse MULTI.
+    pub(crate) forbidding: BTreeSet<usize>,
     /// Slots that changed hands a moment ago are left alone until then, where that matters.
     pub(crate) quiet_until: BTreeMap<u16, Timestamp>,
     pub(crate) has_swapped: bool,
@@ -106,6 +108,7 @@ impl World {
             cures: BTreeSet::new(),
             migrating: BTreeMap::new(),
             held: BTreeSet::new(),
+            forbidding: BTreeSet::new(),
             quiet_until: BTreeMap::new(),
             has_swapped: false,
             view_before: None,

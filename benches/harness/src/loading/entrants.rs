@@ -50,8 +50,8 @@ const FLOOR: &str = "floor-full";
 const LOADER: &str = "loader";
 /// Commands in flight in workload W5.
 const FLOOR_WINDOW: usize = 1000;
-/// As many as `panpipe import` allows by itself: 8192 for each of three nodes.
-const FLOOR_WIDE_WINDOW: usize = 3 * 8192;
+/// As many as `panpipe import` allows by itself: 4096 for each of three nodes.
+const FLOOR_WIDE_WINDOW: usize = 3 * 4096;
 
 const fn entrant(name: &'static str, about: &'static str, way: Way, place: Place) -> Entrant {
     Entrant { name, about, way, place }
@@ -66,7 +66,7 @@ const ENTRANTS: &[Entrant] = &[
     ),
     entrant(
         "floor-wide",
-        "the same with 24576 in flight, as many as panpipe import allows",
+        "the same with 12288 in flight, as many as panpipe import allows",
         Way::Stream { contender: FLOOR, window: FLOOR_WIDE_WINDOW },
         Place::Three,
     ),

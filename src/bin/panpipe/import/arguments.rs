@@ -55,7 +55,7 @@ pub(super) struct ClusterArgs {
     pub(super) host: String,
 
     /// Its port.
-    #[arg(short, long, value_name = "PORT", default_value = "6379", value_parser = RangedU64ValueParser::<u16>::new().range(1..))]
+    #[arg(short, long, value_name = "PORT", default_value = "6379", value_parser = quantity::port)]
     pub(super) port: u16,
 
     #[arg(short, long = "url", visible_alias = "uri", value_name = "URL", help = URL_HELP, conflicts_with_all = ["host", "port"])]
@@ -104,7 +104,7 @@ impl fmt::Debug for ClusterArgs {
 #[command(next_help_heading = "Window and pace")]
 pub(super) struct PaceArgs {
     /// Commands without a reply, per node.
-    #[arg(long, value_name = "N", default_value = "8192", value_parser = quantity::some)]
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = quantity::some)]
     pub(super) window: u64,
 
     /// Bytes without a reply, per node.
@@ -116,11 +116,11 @@ pub(super) struct PaceArgs {
     pub(super) max_inflight_bytes: usize,
 
     /// Send after so many commands...
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = quantity::some)]
+    #[arg(long, value_name = "N", default_value = "4000", value_parser = quantity::some)]
     pub(super) batch: u64,
 
     /// ...or after so many bytes...
-    #[arg(long, value_name = "BYTES", default_value = "256kb", value_parser = quantity::some_bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "512kb", value_parser = quantity::some_bytes)]
     pub(super) flush_bytes: usize,
 
     /// ...or when the input has nothing more for so many milliseconds.
@@ -148,7 +148,7 @@ pub(super) struct ErrorArgs {
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(super) on_error: Option<OnError>,
 
-    /// Stop when more than so many records, or more than this share of them (2%; looked at from the 1000th record on), have failed.
+    /// Go on, and stop when more than so many records, or more than this share of them (2%; looked at from the 1000th record on), have failed.
     #[arg(long, value_name = "N|P%", value_parser = quantity::errors_max)]
     pub(super) max_errors: Option<ErrorsMax>,
 
@@ -194,7 +194,7 @@ impl ErrorArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Resume")]
 pub(super) struct ResumeArgs {
-    /// Note every second, and at the end, how far the load is.
+    /// Note every second, and at the end, how far the load is. One load at a time may do so in the same file, or have the same reject files.
     #[arg(long, value_name = "FILE")]
     pub(super) checkpoint: Option<PathBuf>,
 
@@ -215,7 +215,7 @@ pub(super) struct CheckArgs {
     #[arg(long, conflicts_with_all = ["checkpoint", "verify"])]
     pub(super) dry_run: bool,
 
-    /// After the load, read the input once more and compare it with what the cluster holds: `count` asks for the keys, `sample:N` and `full` for the values. The last record of a key counts, rejected ones do not.
+    /// After the load, read the input once more and compare it with what the cluster holds: `count` asks for the keys, `sample:N` and `full` for the values. The last record of a key counts, rejected ones do not; commands whose doing cannot be told from themselves (INCR) are named.
     #[arg(long, value_name = "WHAT", default_value = "none", value_parser = Verify::parse)]
     pub(super) verify: Verify,
 }

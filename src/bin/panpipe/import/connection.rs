@@ -10,6 +10,10 @@ use crate::target::{self, TransportChoice};
 /// Where redis-cli looks for a password, too.
 const PASSWORD_VARIABLE: &str = "REDISCLI_AUTH";
 
+/// While a slot is handed over, two servers can name each other for seconds. A service wants to hear of that; a load has time, and loses a
+/// record by it: this is a quarter of a minute, with the pauses between.
+const HOPS_MAX: u8 = u8::MAX;
+
 /// Reads the flags. A password that is given goes before the one in the environment, and that before the URL's.
 pub(super) fn configuration(
     args: &ClusterArgs,
@@ -28,6 +32,9 @@ pub(super) fn configuration(
         config.username = Some(user.clone());
         // A user without a password (ACL `nopass`) still has to be named.
         config.password.get_or_insert_with(|| Secret::new(""));
+    }
+    if config.hops_max == Config::default().hops_max {
+        config.hops_max = HOPS_MAX;
     }
     Ok(config)
 }

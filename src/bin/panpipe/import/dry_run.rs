@@ -16,6 +16,9 @@ const SHOWN_MAX: usize = 10;
 /// A slot is hot when it has more than so many times its share.
 const HOT: f64 = 4.0;
 
+/// The longest bar beside a node.
+const BAR_COLUMNS: usize = 24;
+
 /// Signals and progress are looked at after so many.
 const STEPS_PER_LOOK: u64 = 256;
 
@@ -112,10 +115,9 @@ impl DryRun {
                 if signals.is_asked() {
                     return Err(Failure::new(INTERRUPTED, "interrupted; nothing was written"));
                 }
-                let (bytes, bytes_total) = input.bytes_read();
-                let failures = self.rejected();
-                let records = self.records;
-                meter.tick(|| Sample { bytes, bytes_total, records, failures, ..Sample::default() });
+                let share = input.share_of(input.position());
+                let (records, failures) = (self.records, self.rejected());
+                meter.tick(|| Sample { share, records, failures, ..Sample::default() });
             }
         }
         Ok(())
@@ -200,10 +202,11 @@ impl DryRun {
             out.line("");
             out.line("Hot slots, each on one node:");
             for (slot, load, times) in hot {
-                out.line(&format!(
-                    "  slot {slot:>5}  {:>12} commands  {times:.0} times the average",
-                    count(load.commands)
-                ));
+                let commands = plural(load.commands as usize, "command");
+                out.labelled(
+                    &format!("  slot {slot:>5}  "),
+                    &format!("{commands}, {times:.0} times the average"),
+                );
             }
         }
         let rest = [
@@ -214,7 +217,7 @@ impl DryRun {
             (self.not_allowed, "that do not belong into a load: they would be rejected"),
         ];
         for (number, what) in rest.iter().filter(|(number, _)| *number > 0) {
-            out.line(&format!("{} {what}", plural(*number as usize, "command")));
+            out.paragraph(&format!("{} {what}", plural(*number as usize, "command")));
         }
         if self.unreadable > 0 {
             out.line(&format!("{} that cannot be read", plural(self.unreadable as usize, "record")));
@@ -226,13 +229,20 @@ impl DryRun {
 
     fn print_nodes(&self, out: &mut Output) {
         let most = self.nodes.iter().map(|load| load.commands).max().unwrap_or(0).max(1);
-        let width = self.routes.nodes.iter().map(String::len).max().unwrap_or(0).max(4);
-        out.line(&format!("{:width$}  {:>14}  {:>16}", "node", "commands", "bytes"));
-        for (name, load) in self.routes.nodes.iter().zip(&self.nodes) {
-            let bar = "#".repeat((load.commands * 24 / most) as usize);
-            let (commands, bytes) = (count(load.commands), count(load.bytes));
-            out.line(&format!("{name:width$}  {commands:>14}  {bytes:>16}  {bar}"));
+        let cells =
+            |(name, load): (&String, &Load)| vec![name.clone(), count(load.commands), count(load.bytes)];
+        let mut rows: Vec<Vec<String>> = self.routes.nodes.iter().zip(&self.nodes).map(cells).collect();
+        let width = |at: usize| rows.iter().map(|row| row[at].len()).max().unwrap_or(0).max(8);
+        let (columns, room) = (width(0) + width(1) + width(2), out.width);
+        let bar_max = room.saturating_sub(columns + 6).min(BAR_COLUMNS) as u64;
+        if bar_max < 4 {
+            return out.table(&["node", "commands", "bytes"], &rows);
         }
+        for (row, load) in rows.iter_mut().zip(&self.nodes) {
+            let bar = "#".repeat((load.commands * bar_max / most) as usize);
+            row.push(format!("{bar:width$}", width = bar_max as usize));
+        }
+        out.table(&["node", "commands", "bytes", ""], &rows);
     }
 
     pub(super) fn to_json(&self) -> Value {

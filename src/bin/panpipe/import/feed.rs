@@ -22,6 +22,9 @@ use crate::input::{Command, Input, Step};
 /// A share of the records says little about the first few of them.
 const RECORDS_FOR_PERCENT: u64 = 1000;
 
+/// A flush takes in no more chunks of the input: reading a large record takes time, and replies wait meanwhile.
+const CHUNKS_MAX: usize = 16;
+
 /// Why no more was fed.
 #[derive(Debug)]
 pub(super) enum Fed {
@@ -57,34 +60,47 @@ struct Cursor {
     refused: u64,
 }
 
-impl Cursor {
-    fn begin(&mut self, record: u64, commands: usize) {
-        self.begun = (commands > 0).then_some(Begun { record, next: 0, commands });
-    }
-
+impl Begun {
     /// The name of the command that comes next.
-    fn tag(&self) -> u64 {
-        self.begun.map_or(0, |begun| tag(begun.record, begun.next))
+    fn tag(self) -> u64 {
+        tag(self.record, self.next)
     }
 
-    /// What came of pushing it.
-    fn note(&mut self, pushed: Result<(), PushError>, ledger: &mut Ledger) -> Option<Fed> {
-        let tag = self.tag();
+    fn behind(self) -> Option<Begun> {
+        let next = self.next + 1;
+        (next < self.commands).then_some(Begun { next, ..self })
+    }
+}
+
+impl Cursor {
+    /// What came of pushing this command.
+    #[inline(always)]
+    fn note(&mut self, at: Begun, pushed: Result<(), PushError>, ledger: &mut Ledger) -> Option<Fed> {
         match pushed {
-            Ok(()) => self.pushed = Some(tag),
-            Err(PushError::Full(full)) => return Some(Fed::Full(full)),
-            Err(PushError::Stopped(stop)) => return Some(Fed::Stopped(stop)),
-            Err(PushError::Refused(error)) => {
-                self.refused += 1;
-                ledger.fail(tag, Cause::from(&error));
+            Ok(()) => self.pushed = Some(at.tag()),
+            Err(error) => {
+                if let Some(fed) = self.note_refusal(at, error, ledger) {
+                    return Some(fed);
+                }
             }
         }
-        self.handled = Some(tag);
-        self.begun = self.begun.and_then(|begun| {
-            let next = begun.next + 1;
-            (next < begun.commands).then_some(Begun { next, ..begun })
-        });
+        self.handled = Some(at.tag());
         None
+    }
+
+    #[cold]
+    fn note_refusal(&mut self, at: Begun, error: PushError, ledger: &mut Ledger) -> Option<Fed> {
+        let fed = match error {
+            PushError::Full(full) => Fed::Full(full),
+            PushError::Stopped(stop) => Fed::Stopped(stop),
+            PushError::Refused(error) => {
+                self.refused += 1;
+                ledger.fail(at.tag(), Cause::from(&error));
+                return None;
+            }
+        };
+        self.begun = Some(at);
+        Some(fed)
     }
 }
 
@@ -162,24 +178,41 @@ impl<'c> Feed<'c> {
             return Ok(fed);
         }
         let failures = self.ledger.failures;
+        let mut chunks = 0;
         while self.unflushed_commands < self.pace.batch_commands
             && self.unflushed_bytes < self.pace.batch_bytes
         {
+            if self.ledger.failures > failures && self.verdict().is_some() {
+                return Ok(Fed::Batch);
+            }
             if self.ledger.bytes() >= self.pace.inflight_bytes_max {
                 return Ok(Fed::Kept);
             }
             match self.input.next()? {
                 Step::Record(record) => {
                     self.taken += 1;
-                    let (number, commands) = (record.number, record.commands);
-                    let place = (record.offset, record.end);
-                    self.ledger.open(number, place, record.source, commands.clone());
-                    self.cursor.begin(number, commands.len());
-                    for command in commands {
+                    let (number, place, source) = (record.number, (record.offset, record.end), record.source);
+                    let commands = record.commands;
+                    if let Some(command) = commands.only() {
+                        // Nearly every record: in line, and the command looked at once.
+                        self.ledger.open(number, place, source, std::iter::once(command.clone()));
                         self.unflushed_commands += 1;
                         self.unflushed_bytes += command.frame.len();
-                        let pushed = send(&mut self.loader, &command, self.cursor.tag());
-                        if let Some(fed) = self.cursor.note(pushed, &mut self.ledger) {
+                        let at = Begun { record: number, next: 0, commands: 1 };
+                        let pushed = send(&mut self.loader, &command, at.tag());
+                        if let Some(fed) = self.cursor.note(at, pushed, &mut self.ledger) {
+                            return Ok(fed);
+                        }
+                        continue;
+                    }
+                    let count = commands.len();
+                    self.ledger.open(number, place, source, commands.clone());
+                    for (next, command) in commands.enumerate() {
+                        self.unflushed_commands += 1;
+                        self.unflushed_bytes += command.frame.len();
+                        let at = Begun { record: number, next, commands: count };
+                        let pushed = send_another(&mut self.loader, &command, at.tag());
+                        if let Some(fed) = self.cursor.note(at, pushed, &mut self.ledger) {
                             return Ok(fed);
                         }
                     }
@@ -189,12 +222,11 @@ impl<'c> Feed<'c> {
                     self.unflushed_commands += 1;
                     self.ledger.open_unreadable(bad.number, (bad.offset, bad.end), bad.source, &bad.reason);
                 }
+                // The next chunk is there at once, and commands that leave together cost less.
+                Step::Pending if self.unflushed_commands > 0 && chunks < CHUNKS_MAX => chunks += 1,
                 Step::Pending => return Ok(Fed::Batch),
                 Step::Waiting => return Ok(Fed::Waiting),
                 Step::End => return Ok(Fed::Ended),
-            }
-            if self.ledger.failures > failures && self.verdict().is_some() {
-                return Ok(Fed::Batch);
             }
         }
         Ok(Fed::Batch)
@@ -204,10 +236,11 @@ impl<'c> Feed<'c> {
     pub(super) fn push_begun(&mut self) -> Option<Fed> {
         while let Some(begun) = self.cursor.begun {
             let command = self.ledger.command(begun.record, begun.next)?;
-            let pushed = send(&mut self.loader, &command, self.cursor.tag());
-            if let Some(fed) = self.cursor.note(pushed, &mut self.ledger) {
+            let pushed = send_another(&mut self.loader, &command, begun.tag());
+            if let Some(fed) = self.cursor.note(begun, pushed, &mut self.ledger) {
                 return Some(fed);
             }
+            self.cursor.begun = begun.behind();
         }
         None
     }
@@ -336,13 +369,24 @@ impl<'c> Feed<'c> {
     }
 }
 
+#[inline(always)]
 fn send(loader: &mut Loader<'_>, command: &Command<'_>, tag: u64) -> Result<(), PushError> {
     let keys = command.key.clone().map_or(RawKeys::Find, RawKeys::At);
     if command.is_unit {
-        loader.push_unit(command.frame, keys, tag)
-    } else {
-        loader.push_raw(command.frame, keys, tag)
+        return send_unit(loader, command.frame, keys, tag);
     }
+    loader.push_raw(command.frame, keys, tag)
+}
+
+#[cold]
+fn send_unit(loader: &mut Loader<'_>, frames: &[u8], keys: RawKeys, tag: u64) -> Result<(), PushError> {
+    loader.push_unit(frames, keys, tag)
+}
+
+/// As `send`, where it need not be in line.
+#[inline(never)]
+fn send_another(loader: &mut Loader<'_>, command: &Command<'_>, tag: u64) -> Result<(), PushError> {
+    send(loader, command, tag)
 }
 
 impl Cause {

@@ -8,8 +8,9 @@
 //!
 //! A record is counted once, when all records before it are done; until then its failure is only noted. So what the checkpoint says, what
 //! the reject files hold and what the counts say are about the same records, and a record that is written again after a resume is in none of
-//! them. Knows records, causes and counts. Refuses to know how commands travel.
-//! Invariant: `counts.records == written + rejected + empty`.
+//! them. Entries of the reject files are written many at a time; where they cannot be, everything is as it was before the first of them: that
+//! record is not done, and a resume begins at it. Knows records, causes and counts. Refuses to know how commands travel.
+//! Invariants: `counts.records == written + rejected + empty`; whoever reads `done` and `counts` for a checkpoint has called `sync_rejects`.
 
 use std::collections::BTreeMap;
 
@@ -68,8 +69,10 @@ pub(super) struct Ledger {
     failed: BTreeMap<u64, Cause>,
     rejects: Rejects,
     pub(super) counts: Counts,
-    /// Everything in front of this is done and, where it was rejected, in the reject files.
+    /// Everything in front of this is done and, where it was rejected, in the reject files or on its way there.
     done: Position,
+    /// What both were before the first entry that is on its way.
+    written: (Counts, Position),
     /// Records with a failure that is known, counted or not.
     pub(super) failures: u64,
     pub(super) errors: Errors,
@@ -85,6 +88,7 @@ impl Ledger {
             rejects,
             counts,
             done,
+            written: (counts, done),
             failures: counts.rejected,
             errors: Errors::default(),
             is_closed: false,
@@ -138,12 +142,12 @@ impl Ledger {
     }
 
     /// Moves the watermark: commands up to `committed` have their outcome; `next` is where the input stands, for when nothing is under way.
-    /// What was rejected is in its files when it is counted; where they cannot be written, the watermark stays before it.
+    /// Where the reject files cannot be written, the watermark goes back to before what was to be written, and stays there.
     pub(super) fn settle(&mut self, committed: Option<u64>, next: Position) -> Result<(), Failure> {
         if self.is_closed {
             return Ok(());
         }
-        self.settle_front(committed).inspect_err(|_| self.is_closed = true)?;
+        self.settle_front(committed)?;
         if self.ring.is_empty() {
             self.done = next;
         }
@@ -151,29 +155,49 @@ impl Ledger {
     }
 
     fn settle_front(&mut self, committed: Option<u64>) -> Result<(), Failure> {
-        while let Some(&entry) = self.ring.front() {
-            let last = entry.commands.checked_sub(1).map(|last| tag(entry.number, last));
-            if last.is_some_and(|last| committed.is_none_or(|committed| committed < last)) {
-                break;
-            }
-            let has_failed = |(tag, _): (&u64, &Cause)| record_of(*tag) <= entry.number;
-            if self.failed.first_key_value().is_some_and(has_failed) {
-                self.reject(&entry)?;
-            } else if entry.commands == 0 {
-                self.counts.empty += 1;
-            } else {
-                self.counts.written += 1;
-            }
+        // The first tag that is not committed: those of records begin behind 0.
+        let bound = committed.map_or(0, |committed| committed.saturating_add(1));
+        let is_settled = |entry: &Entry| entry.commands == 0 || tag(entry.number, entry.commands - 1) < bound;
+        loop {
+            self.count_written(is_settled);
+            let Some(&entry) = self.ring.front().filter(|entry| is_settled(entry)) else { return Ok(()) };
+            // It was not counted above: it has failed.
+            self.reject(&entry);
             self.counts.records += 1;
             self.counts.commands += entry.commands as u64;
             self.done = Position { record: entry.number, offset: entry.end };
-            self.ring.pop();
+            let mut is_first = true;
+            self.ring.pop_while(|_| std::mem::take(&mut is_first));
+            if self.rejects.is_full() {
+                self.write_rejects()?;
+            }
         }
-        Ok(())
     }
 
-    /// The record at the front has failed: it goes to the files, and is counted.
-    fn reject(&mut self, entry: &Entry) -> Result<(), Failure> {
+    /// Counts the records at the front that are settled, up to the first that has failed.
+    #[inline(always)]
+    fn count_written(&mut self, is_settled: impl Fn(&Entry) -> bool) {
+        let failed = self.failed.first_key_value().map_or(u64::MAX, |(&tag, _)| record_of(tag));
+        let Ledger { ring, counts, done, .. } = self;
+        ring.pop_while(|entry| {
+            let is_counted = entry.number < failed && is_settled(entry);
+            if is_counted {
+                let is_empty = entry.commands == 0;
+                counts.empty += u64::from(is_empty);
+                counts.written += u64::from(!is_empty);
+                counts.records += 1;
+                counts.commands += entry.commands as u64;
+                *done = Position { record: entry.number, offset: entry.end };
+            }
+            is_counted
+        });
+    }
+
+    /// The record at the front has failed: it goes to the files, sooner or later, and is counted.
+    fn reject(&mut self, entry: &Entry) {
+        if self.rejects.is_written() {
+            self.written = (self.counts, self.done);
+        }
         let (mut is_unknown, mut is_unreadable, mut commands) = (false, false, 0);
         for (&failed, cause) in self.failed.range(..tag(entry.number + 1, 0)) {
             let at = usize::try_from(failed - tag(entry.number, 0)).unwrap_or(usize::MAX);
@@ -193,13 +217,22 @@ impl Ledger {
             is_unreadable |= cause.outcome.is_none();
             is_unknown |= cause.is_in_doubt();
         }
-        self.rejects.write()?;
-        self.failed = self.failed.split_off(&tag(entry.number + 1, 0));
+        while self.failed.first_entry().is_some_and(|failed| record_of(*failed.key()) <= entry.number) {
+            self.failed.pop_first();
+        }
         self.counts.rejected += 1;
         self.counts.commands_failed += commands;
         self.counts.unreadable += u64::from(is_unreadable);
         self.counts.unknown += u64::from(is_unknown);
-        Ok(())
+    }
+
+    /// Everything that is counted as rejected is in the reject files.
+    pub(super) fn write_rejects(&mut self) -> Result<(), Failure> {
+        let before = self.written;
+        self.rejects.write().inspect_err(|_| {
+            (self.counts, self.done) = before;
+            self.is_closed = true;
+        })
     }
 
     /// How far the load is.
@@ -212,7 +245,9 @@ impl Ledger {
         self.ring.is_empty()
     }
 
+    /// As `write_rejects`, and it is there after a crash of the machine too.
     pub(super) fn sync_rejects(&mut self) -> Result<Lengths, Failure> {
+        self.write_rejects()?;
         self.rejects.sync()?;
         Ok(self.rejects.lengths())
     }
@@ -286,6 +321,38 @@ mod tests {
         assert_eq!((counts.records, counts.written, counts.rejected, counts.unknown), (4, 2, 2, 1));
         assert_eq!((counts.commands, counts.commands_failed), (12, 3));
         assert_eq!(ledger.errors.top()[0], (2, "E", 2, "E text"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn rejects_that_cannot_be_written_take_everything_behind_them_back() {
+        let folder = std::env::temp_dir().join(format!("panpipe-ledger-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let base = folder.join("x").to_str().expect("text").to_owned();
+        let rejects = Rejects::open(Some(base.clone()), Before::Nothing).expect("no files");
+        let mut ledger = Ledger::new(rejects, Counts::default(), Position::default());
+        for number in 1..=8 {
+            open(&mut ledger, number, 1);
+        }
+        for number in [2, 5, 7] {
+            ledger.fail(tag(number, 0), cause(Outcome::Executed));
+        }
+        ledger.settle(Some(tag(3, 0)), END).expect("nothing is written yet");
+        ledger.write_rejects().expect("writes");
+        ledger.settle(Some(tag(4, 0)), END).expect("nothing to write");
+        let lengths = ledger.sync_rejects().expect("syncs");
+        assert_eq!((ledger.counts.records, ledger.counts.rejected), (4, 1));
+        ledger.settle(Some(tag(7, 0)), END).expect("nothing is written yet");
+        assert_eq!((ledger.counts.records, ledger.counts.rejected), (7, 3));
+        let device = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+        ledger.rejects.replace_file(device);
+        ledger.write_rejects().expect_err("the disk is full");
+        assert_eq!((ledger.counts.records, ledger.counts.rejected), (4, 1), "as before the first of them");
+        assert_eq!(ledger.done(), Position { record: 4, offset: 50 });
+        ledger.settle(Some(tag(8, 0)), END).expect("closed");
+        assert_eq!(ledger.done(), Position { record: 4, offset: 50 }, "nothing is counted any more");
+        assert_eq!(ledger.rejects().lengths(), lengths);
+        std::fs::remove_dir_all(&folder).expect("ours");
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Keeps the checkpoint: when it is written, and with what.
+//! Keeps the checkpoint and the reject files up to date: when they are written, and the checkpoint with what.
+//!
+//! Invariant: what a checkpoint counts as rejected was in the reject files before the checkpoint was written.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -35,32 +37,35 @@ impl Log {
         if self.path.is_some() { self.write(ledger, false) } else { Ok(()) }
     }
 
-    /// Writes the checkpoint where that is due.
+    /// Writes them where that is due.
     pub(super) fn note(&mut self, ledger: &mut Ledger) -> Result<(), Failure> {
-        if self.path.is_none() || self.has_failed {
-            return Ok(());
-        }
         let now = Instant::now();
-        if now < self.next || self.written == Some(ledger.done()) {
+        if now < self.next {
             return Ok(());
         }
         self.next = now + INTERVAL;
-        self.write(ledger, false)
+        if self.path.is_none() || self.has_failed {
+            // Somebody may be reading along.
+            return ledger.write_rejects();
+        }
+        if self.written == Some(ledger.done()) { Ok(()) } else { self.write(ledger, false) }
     }
 
-    /// Writes the last one.
+    /// Writes the last of them.
     pub(super) fn end(&mut self, ledger: &mut Ledger, finished: bool) -> Result<(), Failure> {
-        if self.has_failed { Ok(()) } else { self.write(ledger, finished) }
+        if self.has_failed { ledger.write_rejects() } else { self.write(ledger, finished) }
     }
 
     fn write(&mut self, ledger: &mut Ledger, finished: bool) -> Result<(), Failure> {
+        // Where they cannot be written, the ledger is what it was before them, and that is worth a checkpoint all the same.
+        let rejected = ledger.write_rejects();
         // What the checkpoint says of the reject files must be there after a crash.
         let rejects_bytes = ledger.sync_rejects().inspect_err(|_| self.has_failed = true)?;
-        let Some(path) = &self.path else { return Ok(()) };
+        let Some(path) = &self.path else { return rejected };
         let done = ledger.done();
         let checkpoint = Checkpoint {
             panpipe_checkpoint: Checkpoint::VERSION,
-            finished,
+            finished: finished && rejected.is_ok(),
             input: self.input.clone(),
             reading: self.reading.clone(),
             done,
@@ -71,6 +76,6 @@ impl Log {
         };
         checkpoint.write(path).inspect_err(|_| self.has_failed = true)?;
         self.written = Some(done);
-        Ok(())
+        rejected
     }
 }

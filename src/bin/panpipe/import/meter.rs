@@ -19,6 +19,8 @@ const STALLED: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(3);
 /// Terminals with fewer columns than this have no room for a bar beside the text.
 const COLUMNS_FOR_BAR: u16 = 60;
+/// The whole of a bar.
+const BAR_STEPS: u64 = 10_000;
 
 /// One node at one moment.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +35,8 @@ pub(super) struct NodeSample {
 /// The load at one moment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sample {
-    pub(super) bytes: u64,
-    pub(super) bytes_total: Option<u64>,
+    /// How much of the input is done, from 0 to 1, where that can be told.
+    pub(super) share: Option<f64>,
     pub(super) records: u64,
     pub(super) failures: u64,
     pub(super) redirects: u64,
@@ -44,15 +46,25 @@ pub(super) struct Sample {
 }
 
 enum Face {
-    Bar { bar: ProgressBar, columns: u16 },
+    Bar { bar: ProgressBar, shape: Option<Shape> },
     Log,
     Silent,
 }
 
+/// What a bar's style depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    columns: u16,
+    share_is_known: bool,
+}
+
 pub(super) struct Meter {
     face: Face,
-    began: Instant,
+    /// What is done, where it is not the load.
+    about: Option<&'static str>,
     next: Instant,
+    /// The last sample before anything was done: what is left is reckoned from there.
+    first: (Instant, Sample),
     /// The beginning of the stretch that rates are of, and the one that comes after it.
     old: (Instant, Sample),
     young: (Instant, Sample),
@@ -71,8 +83,27 @@ impl Meter {
             _ => Face::Log,
         };
         let tick = face.tick();
-        let sample = (now, Sample::default());
-        Meter { face, began: now, next: now + tick, old: sample.clone(), young: sample }
+        let sample = (now, Sample { share: Some(0.0), ..Sample::default() });
+        Meter {
+            face,
+            about: None,
+            next: now + tick,
+            first: sample.clone(),
+            old: sample.clone(),
+            young: sample,
+        }
+    }
+
+    /// Says what is done, in front of how far it is.
+    pub(super) fn about(mut self, about: &'static str) -> Meter {
+        self.about = Some(about);
+        self
+    }
+
+    /// What is done already when it begins.
+    pub(super) fn begin(&mut self, sample: Sample) {
+        let sample = (Instant::now(), sample);
+        (self.first, self.old, self.young) = (sample.clone(), sample.clone(), sample);
     }
 
     /// Shows a sample, where one is due.
@@ -89,21 +120,23 @@ impl Meter {
         if now - self.young.0 >= WINDOW {
             self.old = std::mem::replace(&mut self.young, (now, sample.clone()));
         }
+        // Also of an input that is read past up to where it is gone on.
+        if sample.records == self.first.1.records || self.first.1.share.is_none() {
+            self.first = (now, sample.clone());
+        }
         let rates = Rates::between(&self.old, now, &sample);
-        let eta = self.eta(now, &sample);
+        let eta = eta(&self.first, now, &sample);
         match &mut self.face {
-            Face::Bar { bar, columns } => draw(bar, columns, &sample, &rates, eta),
-            Face::Log => say(&log_line(&sample, &rates, eta)),
+            Face::Bar { bar, shape } => {
+                let about = self.about.map_or(String::new(), |about| format!("{about}: "));
+                draw(bar, shape, &sample, about + &bar_text(&sample, &rates, eta));
+            }
+            Face::Log => {
+                let about = self.about.map_or(String::new(), |about| format!("{about} "));
+                say(&(about + &log_line(&sample, &rates, eta)));
+            }
             Face::Silent => {}
         }
-    }
-
-    /// From the speed since the beginning: what is left is a share of what is there.
-    fn eta(&self, now: Instant, sample: &Sample) -> Option<Duration> {
-        let total = sample.bytes_total?;
-        let rate = sample.bytes as f64 / (now - self.began).as_secs_f64();
-        let left = total.saturating_sub(sample.bytes) as f64;
-        (rate > 0.0).then(|| Duration::from_secs_f64((left / rate).min(1e8)))
     }
 
     /// Says something beside the progress.
@@ -132,7 +165,7 @@ impl Drop for Meter {
 impl Face {
     fn bar() -> Face {
         let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr_with_hz(BAR_HZ));
-        Face::Bar { bar, columns: 0 }
+        Face::Bar { bar, shape: None }
     }
 
     fn tick(&self) -> Duration {
@@ -148,20 +181,29 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn draw(bar: &ProgressBar, columns: &mut u16, sample: &Sample, rates: &Rates, eta: Option<Duration>) {
-    let now = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
-    if *columns != now {
-        *columns = now;
-        bar.set_style(style(now, sample.bytes_total.is_some()));
+/// From the speed since the beginning of this run: what is left is a share of what is there.
+fn eta((since, first): &(Instant, Sample), now: Instant, sample: &Sample) -> Option<Duration> {
+    let (before, share) = (first.share?, sample.share?);
+    let rate = (share - before) / (now - *since).as_secs_f64();
+    let left = (1.0 - share).max(0.0);
+    (rate > 0.0).then(|| Duration::from_secs_f64((left / rate).min(1e8)))
+}
+
+fn draw(bar: &ProgressBar, shape: &mut Option<Shape>, sample: &Sample, text: String) {
+    let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
+    let now = Shape { columns, share_is_known: sample.share.is_some() };
+    if *shape != Some(now) {
+        *shape = Some(now);
+        bar.set_style(style(now));
     }
-    bar.set_length(sample.bytes_total.unwrap_or(sample.bytes).max(1));
-    bar.set_position(sample.bytes);
-    bar.set_message(bar_text(sample, rates, eta));
+    bar.set_length(BAR_STEPS);
+    bar.set_position((sample.share.unwrap_or(0.0) * BAR_STEPS as f64) as u64);
+    bar.set_message(text);
     bar.tick();
 }
 
-fn style(columns: u16, total_is_known: bool) -> ProgressStyle {
-    let template = match (total_is_known, columns >= COLUMNS_FOR_BAR) {
+fn style(shape: Shape) -> ProgressStyle {
+    let template = match (shape.share_is_known, shape.columns >= COLUMNS_FOR_BAR) {
         (true, true) => "{percent:>3}% [{bar:16}] {wide_msg}",
         (true, false) => "{percent:>3}% {wide_msg}",
         (false, _) => "{spinner} {wide_msg}",
@@ -193,15 +235,16 @@ impl Rates {
 
 /// What matters most comes first: a narrow terminal cuts the rest off.
 fn bar_text(sample: &Sample, rates: &Rates, eta: Option<Duration>) -> String {
-    let mut text = format!("{}/s", count(rates.records));
-    if let Some(eta) = eta {
-        let _ = write!(text, ", {} left", span(eta));
-    }
+    let mut text = String::new();
     for node in sample.nodes.iter().filter(|node| node.silent >= STALLED) {
-        let _ = write!(text, ", stalled on {} {:.1} s", node.name, node.silent.as_secs_f64());
+        let _ = write!(text, "stalled on {} {:.1} s, ", node.name, node.silent.as_secs_f64());
     }
     if let Some(paused) = &sample.paused {
-        let _ = write!(text, ", waits: {paused}");
+        let _ = write!(text, "waits: {paused}, ");
+    }
+    let _ = write!(text, "{}/s", count(rates.records));
+    if let Some(eta) = eta {
+        let _ = write!(text, ", {} left", span(eta));
     }
     if sample.failures > 0 {
         let _ = write!(text, ", {} errors", count(sample.failures));
@@ -226,8 +269,8 @@ fn shared_host(nodes: &[NodeSample]) -> usize {
 
 fn log_line(sample: &Sample, rates: &Rates, eta: Option<Duration>) -> String {
     let mut text = "progress".to_owned();
-    if let Some(total) = sample.bytes_total {
-        let _ = write!(text, " percent={:.1}", sample.bytes as f64 * 100.0 / total.max(1) as f64);
+    if let Some(share) = sample.share {
+        let _ = write!(text, " percent={:.1}", share * 100.0);
     }
     let _ = write!(text, " records={} rate={}/s", sample.records, rates.records);
     if let Some(eta) = eta {
@@ -263,8 +306,7 @@ mod tests {
     fn sample() -> Sample {
         let node = |name: &str, silent| NodeSample { name: name.into(), replies: 900, silent };
         Sample {
-            bytes: 250,
-            bytes_total: Some(1000),
+            share: Some(0.25),
             records: 1234,
             failures: 2,
             redirects: 3,
@@ -286,12 +328,27 @@ mod tests {
     fn the_bar_names_what_stalls_before_what_runs() {
         let rates = Rates { records: 617, nodes: vec![300, 0] };
         let text = bar_text(&sample(), &rates, Some(Duration::from_secs(200)));
-        assert!(text.starts_with("617/s, 3 min 20 s left, stalled on b:2 2.1 s, 2 errors"), "{text}");
+        assert!(text.starts_with("stalled on b:2 2.1 s, 617/s, 3 min 20 s left, 2 errors"), "{text}");
         assert!(text.ends_with("a:1 300/s, b:2 0/s"), "{text}");
         let mut one_host = sample();
         one_host.nodes[1].name = "a:3".into();
         let text = bar_text(&one_host, &rates, None);
         assert!(text.ends_with(", :1 300/s, :3 0/s"), "{text}");
+    }
+
+    #[test]
+    fn what_is_left_is_reckoned_from_where_this_run_began() {
+        let now = Instant::now();
+        let at = |share| Sample { share, ..Sample::default() };
+        let seconds = |first, share| {
+            let first = (now, at(first));
+            eta(&first, now + Duration::from_secs(2), &at(share)).map(|eta| eta.as_secs_f64().round())
+        };
+        assert_eq!(seconds(Some(0.0), Some(0.25)), Some(6.0));
+        assert_eq!(seconds(Some(0.6), Some(0.7)), Some(6.0), "a tenth in 2 s, three tenths left");
+        assert_eq!(seconds(Some(0.6), Some(0.6)), None, "nothing has moved");
+        assert_eq!(seconds(None, Some(0.6)), None);
+        assert_eq!(seconds(Some(0.6), None), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod errors;
 mod feed;
 mod frame;
 mod ledger;
+mod lock;
 mod log;
 mod meter;
 mod plan;
@@ -57,7 +58,7 @@ use routes::Routes;
 use session::{Closed, Ending, Session};
 use signals::Signals;
 use summary::Report;
-use verify::{Rejected, Verified, Verifier};
+use verify::{Rejected, Verified, Verifier, Watch};
 
 /// A node that owes replies and says nothing is given up after this; longer than elsewhere, since what it has been sent is in doubt then.
 const NODE_SILENT_MS: u64 = 30_000;
@@ -93,6 +94,8 @@ pub(crate) fn run(
         return dry_run(options, config, input, out);
     }
     plan.check_input(&mut input)?;
+    // Before anything is read that another load could be writing.
+    let _locks = plan.locks()?;
     let begin = plan.begin(&mut input)?;
     if let Begin::At(checkpoint) = &begin
         && checkpoint.finished
@@ -150,7 +153,8 @@ fn dry_run(options: &Options, config: Config, mut input: Input, out: &mut Output
     let signals = signals()?;
     let mut meter = Meter::new(options.output.progress, options.output.quiet);
     let mut dry_run = DryRun::new(Routes::of(&client.nodes()));
-    dry_run.read(&mut input, &mut meter, &signals)?;
+    // What was seen is told, also where not all of it can be read.
+    let read = dry_run.read(&mut input, &mut meter, &signals);
     meter.end();
     if let Some(path) = &options.output.summary {
         summary::save(&dry_run.to_json(), path, out)?;
@@ -158,6 +162,7 @@ fn dry_run(options: &Options, config: Config, mut input: Input, out: &mut Output
     if !options.output.quiet {
         dry_run.print(out);
     }
+    read?;
     match dry_run.rejected() {
         0 => Ok(()),
         some => Err(Failure::check(format!("{some} records or commands would be rejected"))),
@@ -267,14 +272,17 @@ fn verify(
     signals: &Signals,
 ) -> Result<Verified, Failure> {
     let options = plan.options;
-    let mut meter = Meter::new(options.output.progress, options.output.quiet);
-    let mut input = Input::open(&plan.input)?;
-    let rejected = match &report.reject_files {
-        Some((_, jsonl)) => Rejected::open(jsonl)?,
-        None => Rejected::none(),
+    let mut meter = Meter::new(options.output.progress, options.output.quiet).about("verifying");
+    let open = || {
+        let rejected = match &report.reject_files {
+            Some((_, jsonl)) => Rejected::open(jsonl)?,
+            None => Rejected::none(),
+        };
+        Ok((Input::open(&plan.input)?, rejected))
     };
+    let watch = Watch { meter: &mut meter, signals };
     let timeout_ms = options.pace.timeout * 1000;
     let began = report.resumed.is_none().then_some(report.closed.began);
-    Verifier::new(client, options.checks.verify, report.counts.records, began, timeout_ms)
-        .run(&mut input, rejected, &mut meter, signals)
+    Verifier::new(client, (&open, watch), options.checks.verify, report.counts.records, began, timeout_ms)
+        .run()
 }

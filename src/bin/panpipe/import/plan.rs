@@ -1,5 +1,6 @@
 //! What the options come to: where to begin, and with which settings.
 
+use std::fs::{OpenOptions, remove_file};
 use std::path::Path;
 
 use panpipe::bulk::{Flush, LoadOptions, OnError as LoadOnError};
@@ -10,7 +11,8 @@ use super::Options;
 use super::arguments::{OnError, Unknown};
 use super::checkpoint::Checkpoint;
 use super::ledger::{Counts, Position};
-use super::quantity::Verify;
+use super::lock::Lock;
+use super::quantity::{ErrorsMax, Verify};
 use super::rejects::{Before, Rejects};
 use crate::failure::Failure;
 use crate::input::{Input, InputOptions};
@@ -50,7 +52,14 @@ impl<'o> Plan<'o> {
             return Err(Failure::usage("--verify reads in the reject file what not to look for")
                 .hint("leave out --rejects none, or --verify"));
         }
+        if options.errors.max_errors.is_some() && options.errors.on_error == Some(OnError::Stop) {
+            return Err(Failure::usage(
+                "--on-error stop stops at the first error, and --max-errors at a later one",
+            )
+            .hint("give one or the other"));
+        }
         refuse_overwriting(&input.path, options)?;
+        refuse_unwritable(rejects.as_deref(), options)?;
         Ok(Plan { options, input, rejects })
     }
 
@@ -60,6 +69,20 @@ impl<'o> Plan<'o> {
             return Err(cannot_read_twice("a pipe"));
         }
         Ok(())
+    }
+
+    /// Nobody else writes the same files until these are dropped.
+    pub(super) fn locks(&self) -> Result<[Option<Lock>; 2], Failure> {
+        let checkpoint = self.options.resume.checkpoint.as_deref().map(|path| {
+            let what = format!("the checkpoint {}", path.display());
+            Lock::take(&what, path, "wait for its end, or give this load another --checkpoint")
+        });
+        let rejects = self.rejects.as_ref().map(|name| {
+            let path = format!("{name}.rejects");
+            let hint = "wait for its end, or give this load another --rejects NAME";
+            Lock::take(&format!("the reject file {path}.resp"), Path::new(&path), hint)
+        });
+        Ok([checkpoint.transpose()?, rejects.transpose()?])
     }
 
     /// What the input is called.
@@ -92,7 +115,8 @@ impl<'o> Plan<'o> {
     fn refuse_changes(&self, checkpoint: &Checkpoint, input: &mut Input) -> Result<(), Failure> {
         let identity = identity_json(input)?;
         let same = |name: &str| identity.get(name) == checkpoint.input.get(name);
-        if !["bytes", "first_hash", "last_hash"].iter().all(|name| same(name)) {
+        let is_same = ["bytes", "first_hash", "last_hash"].iter().all(|name| same(name));
+        if !is_same && (checkpoint.finished || !completes(&checkpoint.input, input)?) {
             let what = format!("{} is not what it was when the checkpoint was written", self.name());
             return Err(Failure::input(what).hint("go on with the same file, or begin anew with --restart"));
         }
@@ -154,7 +178,15 @@ impl<'o> Plan<'o> {
             "rate_bytes": pace.rate_bytes,
             "timeout_seconds": pace.timeout,
             "on_error": if errors.policy(self.options.output.pipe_compat) == OnError::Stop { "stop" } else { "skip" },
+            "max_errors": errors.max_errors.map(|max| match max {
+                ErrorsMax::Count(count) => json!(count),
+                ErrorsMax::Percent(percent) => json!(format!("{percent}%")),
+            }),
+            "rejects": self.rejects,
             "unknown": errors.unknown.name(),
+            "skip": self.input.skip,
+            "max": self.input.max,
+            "slots": self.input.slots.as_ref().map(|slots| (slots.start(), slots.end())),
             "verify": self.options.checks.verify.name(),
             "cmd": self.input.templates,
             "words": self.input.words,
@@ -226,6 +258,36 @@ fn refuse_overwriting(input: &str, options: &Options) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What can only be written at the end, or when something goes wrong, had better be looked at before.
+fn refuse_unwritable(rejects: Option<&str>, options: &Options) -> Result<(), Failure> {
+    if let Some(path) = options.output.summary.as_deref().filter(|path| *path != Path::new("-")) {
+        let is_new = path.symlink_metadata().is_err();
+        let opened = OpenOptions::new().append(true).create(true).open(path);
+        opened.map_err(|error| {
+            Failure::usage(format!("--summary: cannot write {}: {error}", path.display()))
+        })?;
+        if is_new {
+            let _ = remove_file(path);
+        }
+    }
+    let folder = rejects.and_then(|name| Path::new(name).parent());
+    match folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => Err(Failure::usage(format!("--rejects: there is no folder {}", folder.display()))),
+        None => Ok(()),
+    }
+}
+
+/// Whether the input is the whole of one that was cut off, which had this identity.
+fn completes(identity: &Value, input: &mut Input) -> Result<bool, Failure> {
+    let bytes = identity.get("bytes").and_then(Value::as_u64);
+    let hash = identity.get("last_hash").and_then(Value::as_str);
+    let hash = hash.and_then(|hash| u64::from_str_radix(hash, 16).ok());
+    match bytes.zip(hash) {
+        Some((bytes, hash)) => Ok(input.completes(bytes, hash)?),
+        None => Ok(false),
+    }
 }
 
 /// What tells one input from another.

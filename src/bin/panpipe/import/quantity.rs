@@ -39,6 +39,12 @@ pub(super) fn some(text: &str) -> Result<u64, String> {
     count(text).and_then(|count| if count == 0 { Err("must be more than 0".to_owned()) } else { Ok(count) })
 }
 
+/// Of a server.
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    let port = text.trim().parse().ok().filter(|&port: &u16| port > 0);
+    port.ok_or_else(|| "a port is a number from 1 to 65535".to_owned())
+}
+
 /// How many errors are too many.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum ErrorsMax {
@@ -110,6 +116,14 @@ mod tests {
         assert_eq!(count("2m"), Ok(2_000_000));
         assert!(count("2g").is_err());
         assert!(some("0").is_err());
+    }
+
+    #[test]
+    fn ports_have_bounds() {
+        assert_eq!(port("6379"), Ok(6379));
+        for text in ["0", "65536", "-1", "redis", ""] {
+            assert!(port(text).is_err(), "{text}");
+        }
     }
 
     #[test]

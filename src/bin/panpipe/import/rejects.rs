@@ -1,6 +1,7 @@
 //! The reject files: what was refused, importable as it stands, and why.
 //!
-//! Knows files and lines. Refuses to know when a record is rejected; it is told in the order of the input.
+//! Knows files and lines. Refuses to know when a record is rejected; it is told in the order of the input. Entries are collected, since a
+//! write for each is slow where there are many; they are in the files when `write` has succeeded.
 //! Invariant: a file's first `lengths()` bytes are whole entries, also where writing failed (a full disk): what was begun is cut off again.
 
 use std::borrow::Cow;
@@ -16,6 +17,9 @@ use crate::failure::{Failure, STOPPED};
 
 /// Longer sources are cut in the explanation; the importable file has every byte.
 const SOURCE_BYTES_MAX: usize = 64 * 1024;
+
+/// Entries are written when there are so many bytes of them, at the latest.
+const COLLECTED_BYTES: usize = 64 * 1024;
 
 /// Why a command, or a record that is no command, was rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +102,16 @@ impl Rejects {
         Ok(rejects)
     }
 
+    /// Whether all entries are in the files.
+    pub(super) fn is_written(&self) -> bool {
+        self.resp.buffer.is_empty() && self.jsonl.buffer.is_empty()
+    }
+
+    /// Whether enough is collected for a write.
+    pub(super) fn is_full(&self) -> bool {
+        self.resp.buffer.len() + self.jsonl.buffer.len() >= COLLECTED_BYTES
+    }
+
     /// Notes an entry; it is in the files when `write` has succeeded.
     pub(super) fn add(&mut self, reject: &Reject<'_>) {
         if self.base.is_none() {
@@ -121,11 +135,17 @@ impl Rejects {
 
     /// Sees to it that what was written survives a crash of the machine.
     pub(super) fn sync(&mut self) -> Result<(), Failure> {
+        debug_assert!(self.is_written());
         self.resp.sync().and_then(|()| self.jsonl.sync())
     }
 
     pub(super) fn lengths(&self) -> Lengths {
         Lengths { resp: self.resp.len, jsonl: self.jsonl.len }
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn replace_file(&mut self, file: File) {
+        self.jsonl.file = Some(file);
     }
 
     /// What the files are called, where somebody wants them.
@@ -204,8 +224,11 @@ impl Sink {
         written.map_err(|error| self.failed("write", &error))?;
         self.len += buffer.len() as u64;
         self.unsynced = true;
-        self.buffer = buffer;
-        self.buffer.clear();
+        // One large record must not be paid for until the end.
+        if buffer.capacity() <= 4 * COLLECTED_BYTES {
+            self.buffer = buffer;
+            self.buffer.clear();
+        }
         Ok(())
     }
 

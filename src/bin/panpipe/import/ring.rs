@@ -64,9 +64,9 @@ impl Segment {
     }
 }
 
-/// What a record takes up beside its bytes: small ones are mostly that.
-fn overhead(commands: usize) -> usize {
-    size_of::<Entry>() + commands * size_of::<Frame>()
+/// What records take up beside their bytes: small ones are mostly that.
+fn overhead(records: usize, commands: usize) -> usize {
+    records * size_of::<Entry>() + commands * size_of::<Frame>()
 }
 
 /// Records in the order of the input.
@@ -119,7 +119,7 @@ impl Ring {
             });
         }
         let commands = segment.frames.len() - first_frame;
-        self.bytes += segment.bytes.len() - start + overhead(commands);
+        self.bytes += segment.bytes.len() - start + overhead(1, commands);
         segment.entries.push(Entry {
             number,
             offset,
@@ -135,23 +135,32 @@ impl Ring {
         self.segments.front().and_then(|segment| segment.entries.get(segment.done))
     }
 
-    /// The oldest record is done.
-    pub(super) fn pop(&mut self) {
-        let Some(segment) = self.segments.front_mut() else { return };
-        let begin = |segment: &Segment, at: usize| segment.entries.get(at).map(|entry| entry.source.0);
-        let start = begin(segment, segment.done).unwrap_or(segment.bytes.len());
-        let commands = segment.entries.get(segment.done).map_or(0, |entry| entry.commands);
-        segment.done += 1;
-        let end = begin(segment, segment.done).unwrap_or(segment.bytes.len());
-        self.bytes -= end - start + overhead(commands);
-        if segment.done >= segment.entries.len()
-            && let Some(mut segment) = self.segments.pop_front()
-        {
-            segment.clear();
-            // One large record must not be paid for until the end.
-            if segment.bytes.capacity() <= 4 * SEGMENT_BYTES && self.spare.len() < SPARE_MAX {
-                self.spare.push(segment);
+    /// The oldest records are done, up to the first of which `is_done` says otherwise; it is asked once of each.
+    pub(super) fn pop_while(&mut self, mut is_done: impl FnMut(&Entry) -> bool) {
+        while let Some(segment) = self.segments.front_mut() {
+            let rest = segment.entries.get(segment.done..).unwrap_or_default();
+            let count = rest.iter().take_while(|entry| is_done(entry)).count();
+            let place = |at: usize| {
+                let end = (segment.bytes.len(), segment.frames.len());
+                rest.get(at).map_or(end, |entry| (entry.source.0, entry.first_frame))
+            };
+            let ((start, first_frame), (end, end_frame)) = (place(0), place(count));
+            self.bytes -= end - start + overhead(count, end_frame - first_frame);
+            segment.done += count;
+            if segment.done < segment.entries.len() {
+                return;
             }
+            self.retire();
+        }
+    }
+
+    /// All of the oldest segment is done.
+    fn retire(&mut self) {
+        let Some(mut segment) = self.segments.pop_front() else { return };
+        segment.clear();
+        // One large record must not be paid for until the end.
+        if segment.bytes.capacity() <= 4 * SEGMENT_BYTES && self.spare.len() < SPARE_MAX {
+            self.spare.push(segment);
         }
     }
 
@@ -185,6 +194,13 @@ mod tests {
         Command { frame, key: Some(1..2), is_unit: false }
     }
 
+    fn pop(ring: &mut Ring, mut count: usize) {
+        ring.pop_while(|_| {
+            count = count.wrapping_sub(1);
+            count != usize::MAX
+        });
+    }
+
     #[test]
     fn records_come_back_as_they_went_in() {
         let mut ring = Ring::default();
@@ -192,7 +208,7 @@ mod tests {
         ring.push(5, (14, 17), b"raw", std::iter::empty());
         let resp = b"resp".as_slice();
         ring.push(6, (20, 24), resp, [Command { frame: resp, key: None, is_unit: true }].into_iter());
-        let held = 3 + 7 + 5 + 3 + 4 + overhead(2) + overhead(0) + overhead(1);
+        let held = 3 + 7 + 5 + 3 + 4 + overhead(3, 3);
         assert_eq!(ring.bytes(), held, "a frame that is its source is held once");
         assert_eq!(ring.command(3, 1), Some(command(b"DEL c")));
         assert_eq!(ring.command(3, 2), None);
@@ -200,13 +216,12 @@ mod tests {
         assert_eq!(ring.source(5), b"raw");
         assert_eq!(ring.command(6, 0), Some(Command { frame: resp, key: None, is_unit: true }));
         assert_eq!(ring.front().map(|entry| (entry.number, entry.offset, entry.commands)), Some((3, 10, 2)));
-        ring.pop();
+        pop(&mut ring, 1);
         assert_eq!(ring.command(3, 0), None, "done");
-        assert_eq!(ring.bytes(), 7 + overhead(0) + overhead(1));
-        ring.pop();
-        ring.pop();
+        assert_eq!(ring.bytes(), 7 + overhead(2, 1));
+        pop(&mut ring, 2);
         assert!(ring.is_empty() && ring.bytes() == 0);
-        ring.pop();
+        pop(&mut ring, 1);
         assert!(ring.is_empty());
     }
 
@@ -225,14 +240,14 @@ mod tests {
             if number % 3 == 0 {
                 done += 1;
                 assert_eq!(ring.front().map(|entry| entry.number), Some(done));
-                ring.pop();
+                pop(&mut ring, 1);
             }
-            assert_eq!(ring.bytes() as u64, (number - done) * (1008 + overhead(1) as u64));
+            assert_eq!(ring.bytes() as u64, (number - done) * (1008 + overhead(1, 1) as u64));
         }
         for number in done + 1..=10_000 {
             assert_eq!(ring.source(number), number.to_le_bytes());
-            ring.pop();
         }
+        pop(&mut ring, usize::MAX - 1);
         assert!(ring.is_empty() && ring.spare.len() <= SPARE_MAX);
     }
 }

@@ -53,6 +53,7 @@ impl Session<'_, '_> {
     /// Loads, ends in good order, and says how that was.
     pub(super) fn run(mut self) -> Closed {
         let began = Instant::now();
+        self.meter.begin(sample(self.feed));
         let ending = self.load().unwrap_or_else(Ending::Stopped);
         self.close(ending, began)
     }
@@ -198,8 +199,8 @@ fn stopped(stop: &Stop) -> Failure {
 
 /// The load at this moment.
 fn sample(feed: &mut Feed<'_>) -> Sample {
-    let (bytes, bytes_total) = feed.input.bytes_read();
-    let Position { record, .. } = feed.ledger.done();
+    let Position { record, offset } = feed.ledger.done();
+    let done = crate::input::Position { records: record, offset };
     let stats = feed.loader.client().stats().total;
     let stalls = feed.loader.stalls(Duration::ZERO);
     let node = |info: panpipe::engine::NodeInfo| {
@@ -219,8 +220,8 @@ fn sample(feed: &mut Feed<'_>) -> Sample {
         State::Running | State::Stopped(_) => None,
     };
     Sample {
-        bytes,
-        bytes_total,
+        // What is done, not what was read: a small input is read at once.
+        share: feed.input.share_of(done),
         records: record,
         failures: feed.ledger.failures,
         redirects: stats.moved + stats.asks,

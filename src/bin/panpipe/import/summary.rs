@@ -149,26 +149,19 @@ impl Report {
     }
 
     fn print_nodes(&self, out: &mut Output) {
-        let nodes = &self.closed.loader.nodes;
-        let width = nodes.iter().map(|node| node.node.len()).max().unwrap_or(0).max(4);
-        out.line(&format!(
-            "{:width$}  {:>12}  {:>9}  {:>10}  {:>24}  {:>6}",
-            "node", "commands", "redirects", "reconnects", "reply ms p50/p99/max", "stalls"
-        ));
-        for node in nodes {
+        let row = |node: &bulk::NodeSummary| {
             let latency = &node.latency;
-            let ms =
-                format!("{:.1} / {:.1} / {:.1}", as_ms(latency.p50), as_ms(latency.p99), as_ms(latency.max));
-            out.line(&format!(
-                "{:width$}  {:>12}  {:>9}  {:>10}  {ms:>24}  {:>6}",
-                node.node,
-                count(node.commands),
-                count(node.redirects),
-                count(node.reconnects),
-                count(node.stalls)
-            ));
+            let ms = [latency.p50, latency.p99, latency.max].map(|time| format!("{:.1}", as_ms(time)));
+            let [commands, redirects, reconnects, stalls] =
+                [node.commands, node.redirects, node.reconnects, node.stalls].map(count);
+            vec![node.node.clone(), commands, redirects, reconnects, ms.join(" / "), stalls]
+        };
+        let rows: Vec<Vec<String>> = self.closed.loader.nodes.iter().map(row).collect();
+        let heads = ["node", "commands", "redirects", "reconnects", "reply ms p50/p99/max", "stalls"];
+        if !rows.is_empty() {
+            out.table(&heads, &rows);
+            out.line("");
         }
-        out.line("");
     }
 
     fn print_errors(&self, out: &mut Output) {

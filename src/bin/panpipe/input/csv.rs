@@ -3,17 +3,15 @@
 //! Quotes may stand around a field, and hold delimiters, line ends and doubled quotes (RFC 4180). Values are bytes. Blank lines are no
 //! records. Invariant: every record has as many fields as there are names.
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
-
+use crate::input::csv_record::{Read, Record, blank, fill};
 use crate::input::decode::Plain;
 use crate::input::error::InputError;
 use crate::input::fields::{FieldFilter, Row, column};
 use crate::input::found::{Found, Made};
 use crate::input::key_rule::KeyRules;
 use crate::input::lines::without_line_end;
-use crate::input::options::{Format, InputOptions, Quote};
+use crate::input::options::{Format, InputOptions};
 use crate::input::program::{Program, nothing_to_do};
-use crate::input::source::Took;
 use crate::input::window::Window;
 
 /// Reads records of fields.
@@ -23,30 +21,6 @@ pub(crate) struct Delimited {
     /// Of each wanted field, its place among all.
     columns: Vec<usize>,
     program: Program,
-}
-
-/// One record while it is read, and then its fields.
-struct Record {
-    reader: Reader,
-    /// A reader's copy is not as good as the reader (csv-core 0.1.13 leaves tables out); another one is built.
-    builder: ReaderBuilder,
-    /// Bytes of the window that were read.
-    taken: usize,
-    /// The fields' values, one behind the other.
-    text: Vec<u8>,
-    text_len: usize,
-    /// Where each ends in `text`.
-    ends: Vec<usize>,
-    fields: usize,
-}
-
-/// What came of reading.
-enum Read {
-    Whole,
-    More,
-    /// The quote that was opened is not closed.
-    Open,
-    End,
 }
 
 impl Delimited {
@@ -67,9 +41,11 @@ impl Delimited {
             }
         }
         let first = record.look_ahead(plain, window, options.record_bytes_max)?;
-        let line: Vec<String> =
-            record.values().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect();
-        let told = record.values().map(crate::output::excerpt).collect::<Vec<_>>().join(" ");
+        let line: Vec<String> = record
+            .values(window.bytes())
+            .map(|value| String::from_utf8_lossy(value).trim().to_owned())
+            .collect();
+        let told = record.values(window.bytes()).map(crate::output::excerpt).collect::<Vec<_>>().join(" ");
         record.restart();
         let program = Program::parse(options)?;
         // Names that the commands use and the first line has are no accident.
@@ -147,11 +123,6 @@ fn is_like_a_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
-/// Line ends at the front.
-fn blank(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|&&byte| byte == b'\n' || byte == b'\r').count()
-}
-
 fn skip_line(plain: &mut Plain, window: &mut Window) -> Result<bool, InputError> {
     loop {
         if let Some(end) = memchr::memchr(b'\n', window.bytes()) {
@@ -166,140 +137,6 @@ fn skip_line(plain: &mut Plain, window: &mut Window) -> Result<bool, InputError>
     }
 }
 
-fn fill(plain: &mut Plain, window: &mut Window) -> Result<(), InputError> {
-    if window.fill(plain)? == Took::Waiting {
-        plain.source.wait(super::LONG_WAIT);
-    }
-    Ok(())
-}
-
-impl Record {
-    fn new(format: Format, options: &InputOptions) -> Record {
-        let delimiter = match format {
-            Format::Tsv => b'\t',
-            Format::Psv => b'|',
-            _ => b',',
-        };
-        let mut builder = ReaderBuilder::new();
-        builder.delimiter(options.delimiter.unwrap_or(delimiter));
-        match options.quote {
-            None => {}
-            Some(Quote(Some(quote))) => {
-                builder.quote(quote);
-            }
-            Some(Quote(None)) => {
-                builder.quoting(false);
-            }
-        }
-        Record {
-            reader: reader(&builder),
-            builder,
-            taken: 0,
-            text: vec![0; 1024],
-            text_len: 0,
-            ends: vec![0; 64],
-            fields: 0,
-        }
-    }
-
-    /// Ready for the record behind this one.
-    fn reset(&mut self) {
-        (self.taken, self.text_len, self.fields) = (0, 0, 0);
-    }
-
-    /// Ready for a record anywhere.
-    fn restart(&mut self) {
-        self.reset();
-        self.reader = reader(&self.builder);
-    }
-
-    /// Goes on reading where it stopped.
-    fn read(&mut self, bytes: &[u8], at_end: bool) -> Read {
-        loop {
-            let rest = bytes.get(self.taken..).unwrap_or_default();
-            if rest.is_empty() && !at_end {
-                return Read::More;
-            }
-            if rest.is_empty() {
-                return if self.taken == 0 { Read::End } else { self.read_end() };
-            }
-            let (text, ends) = (&mut self.text[self.text_len..], &mut self.ends[self.fields..]);
-            let (result, taken, written, ended) = self.reader.read_record(rest, text, ends);
-            self.taken += taken;
-            self.text_len += written;
-            self.fields += ended;
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
-                ReadRecordResult::Record => return Read::Whole,
-                ReadRecordResult::End => return Read::End,
-            }
-        }
-    }
-
-    /// The input ends within a record: as if a line end were there. Within quotes that would be one more character.
-    fn read_end(&mut self) -> Read {
-        loop {
-            let (text, ends) = (&mut self.text[self.text_len..], &mut self.ends[self.fields..]);
-            let (result, _, written, ended) = self.reader.read_record(b"\n", text, ends);
-            self.text_len += written;
-            self.fields += ended;
-            match result {
-                ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
-                ReadRecordResult::Record => return Read::Whole,
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => {
-                    self.reader = reader(&self.builder);
-                    return Read::Open;
-                }
-            }
-        }
-    }
-
-    /// Reads the first record and leaves it in the window; answers where it ends.
-    fn look_ahead(
-        &mut self,
-        plain: &mut Plain,
-        window: &mut Window,
-        bytes_max: usize,
-    ) -> Result<Option<usize>, InputError> {
-        loop {
-            if self.taken == 0 {
-                window.consume(blank(window.bytes()));
-            }
-            match self.read(window.bytes(), window.at_end) {
-                Read::Whole => return Ok(Some(self.taken)),
-                Read::End => return Ok(None),
-                Read::More if window.bytes().len() < bytes_max => fill(plain, window)?,
-                Read::Open | Read::More => {
-                    return Err(InputError::input(
-                        "the first line has a quote that is not closed, or no end",
-                    )
-                    .hint("Where quotes are ordinary characters, add --quote none"));
-                }
-            }
-        }
-    }
-
-    fn value(&self, column: usize) -> Option<&[u8]> {
-        let ends = self.ends.get(..self.fields)?;
-        let start = if column == 0 { 0 } else { *ends.get(column - 1)? };
-        self.text.get(start..*ends.get(column)?)
-    }
-
-    fn values(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.fields).filter_map(|column| self.value(column))
-    }
-}
-
-/// A reader in front of a record that is not the first: it would take a byte order mark off that one, which the window has done.
-fn reader(builder: &ReaderBuilder) -> Reader {
-    let mut reader = builder.build();
-    let _ = reader.read_record(b"x\n", &mut [0; 4], &mut [0; 4]);
-    reader
-}
-
 /// The fields of a record by their names.
 struct Fields<'a> {
     record: &'a Record,
@@ -311,11 +148,11 @@ struct Fields<'a> {
 impl Row for Fields<'_> {
     #[inline]
     fn value(&self, at: usize) -> Option<&[u8]> {
-        self.record.value(*self.columns.get(at)?)
+        self.record.value(*self.columns.get(at)?, self.source)
     }
 
     fn each(&self, filter: &FieldFilter, take: &mut dyn FnMut(&[u8], &[u8])) {
-        for (name, value) in self.names.iter().zip(self.record.values()) {
+        for (name, value) in self.names.iter().zip(self.record.values(self.source)) {
             if filter.takes(name.as_bytes()) {
                 take(name.as_bytes(), value);
             }

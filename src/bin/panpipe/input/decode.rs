@@ -4,8 +4,8 @@
 //! what the formats need (a window); what was decoded before a fault is handed out before the fault is told.
 
 use flate2::{Decompress, FlushDecompress, Status};
-use zstd::stream::raw::{Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
 
+use crate::input::blocks::{Blocks, Stepped};
 use crate::input::error::InputError;
 use crate::input::source::{Source, Took};
 
@@ -48,7 +48,7 @@ impl Compression {
 enum Coder {
     None,
     Gzip(Decompress),
-    Zstd(Box<ZstdDecoder<'static>>),
+    Zstd(Box<Blocks>),
 }
 
 /// A source without its compression.
@@ -178,11 +178,10 @@ impl Plain {
                 }
             }
             Coder::Zstd(zstd) => {
-                let (mut from, mut to) = (InBuffer::around(input), OutBuffer::around(room));
-                let status = zstd.run(&mut from, &mut to);
-                let (used, made) = (from.pos(), to.pos());
-                let left = status.map_err(|error| self.damaged(&error.to_string()))?;
-                (used, made, left == 0)
+                let stepped = zstd.step(input, room);
+                let Stepped { used, made, finished } =
+                    stepped.map_err(|error| self.damaged(&error.to_string()))?;
+                (used, made, finished)
             }
         };
         self.start += used;
@@ -224,12 +223,15 @@ impl Plain {
     }
 
     fn damaged(&self, error: &str) -> InputError {
-        let place = self.bytes_used();
-        InputError::input(format!(
-            "the {} of {} is damaged near byte {place}: {error}",
+        let what = format!(
+            "the {} of {} is damaged near byte {}: {error}",
             self.compression.name(),
-            self.source.name
-        ))
+            self.source.name,
+            self.bytes_used()
+        );
+        InputError::input(what).hint(
+            "Damage is found late, and records shortly before that place may be wrong: fetch the file again, and load it from its beginning",
+        )
     }
 }
 
@@ -238,8 +240,8 @@ fn coder(compression: Compression) -> Result<Coder, InputError> {
         Compression::None => Coder::None,
         Compression::Gzip => Coder::Gzip(Decompress::new_gzip(15)),
         Compression::Zstd => {
-            let decoder = ZstdDecoder::new();
-            Coder::Zstd(Box::new(decoder.map_err(|error| InputError::input(format!("zstd: {error}")))?))
+            let blocks = Blocks::new().map_err(|error| InputError::input(format!("zstd: {error}")))?;
+            Coder::Zstd(Box::new(blocks))
         }
     })
 }

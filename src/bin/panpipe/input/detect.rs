@@ -28,7 +28,7 @@ pub(crate) fn open(
     look_at(1, plain, window)?;
     // A writer that pauses behind its first record, however short, is not waited for.
     let could_be = |bytes: &[u8]| [DUMP, BYTE_ORDER_MARK].iter().any(|mark| mark.starts_with(bytes));
-    while could_be(window.bytes()) && window.bytes().len() < DUMP.len() && !window.at_end {
+    while could_be(window.bytes()) && window.bytes().len() < DUMP.len() && !window.ends_here() {
         look_at(window.bytes().len() + 1, plain, window)?;
     }
     if window.bytes().starts_with(DUMP) {
@@ -44,6 +44,15 @@ pub(crate) fn open(
         return Ok((format, "by its name"));
     }
     look_at(FRAME_BYTES, plain, window)?;
+    if window.bytes().is_empty() && window.at_end {
+        if options.is_implied {
+            let what = "no FILE is named, and nothing comes in";
+            return Err(InputError::usage(what).hint("Name a file, or - where nothing is right too"));
+        }
+        // Nothing of any kind. Templates have nothing to do with commands, and are refused there.
+        let has_program = !(options.templates.is_empty() && options.words.is_empty());
+        return Ok((if has_program { Format::Jsonl } else { Format::Resp }, "there is nothing in it"));
+    }
     // Frames tell at once; lines must be compared, the same lines however they arrive.
     if !begins_with_frame(window.bytes()) {
         look_at(LINES_BYTES, plain, window)?;
@@ -62,10 +71,10 @@ pub(crate) fn open(
     }
 }
 
-/// Has so many bytes in the window, or all.
+/// Has so many bytes in the window, or all that can be had.
 fn look_at(bytes: usize, plain: &mut Plain, window: &mut Window) -> Result<(), InputError> {
-    while window.bytes().len() < bytes && !window.at_end {
-        if window.fill(plain)? == Took::Waiting {
+    while window.bytes().len() < bytes && !window.ends_here() {
+        if window.look_ahead(plain)? == Took::Waiting {
             plain.source.wait(super::LONG_WAIT);
         }
     }

@@ -129,6 +129,14 @@ pub(crate) struct Commands<'a> {
     spans: std::slice::Iter<'a, Span>,
 }
 
+impl<'a> Commands<'a> {
+    /// The command, where there is one alone.
+    #[inline(always)]
+    pub(crate) fn only(&self) -> Option<Command<'a>> {
+        if self.spans.len() == 1 { self.clone().next() } else { None }
+    }
+}
+
 impl<'a> Iterator for Commands<'a> {
     type Item = Command<'a>;
 

@@ -39,7 +39,7 @@ impl Json {
             _ => Shape::Text(Text::open(plain, window)?),
         };
         let Some(program) = Program::parse(options)? else {
-            let names = first_names(&mut shape, plain, window, options);
+            let names = first_names(&mut shape, plain, window, options)?;
             return Err(nothing_to_do(options, &names));
         };
         let fields = ObjectFields::new(&program.wanted, program.wants_all_fields());
@@ -106,26 +106,28 @@ impl Shape {
     }
 }
 
-/// The names of the first object's fields, if there is one.
+/// The names of the first object's fields, if there is one. What cannot be read is told by whoever reads it.
 fn first_names(
     shape: &mut Shape,
     plain: &mut Plain,
     window: &mut Window,
     options: &InputOptions,
-) -> Vec<String> {
+) -> Result<Vec<String>, InputError> {
     loop {
         match shape.find(window.bytes(), window.at_end) {
             Ok((before, content, _)) => {
                 let object = window.bytes().get(before..before + content).unwrap_or_default();
-                return ObjectFields::names_of(object.trim_ascii()).unwrap_or_default();
+                return Ok(ObjectFields::names_of(object.trim_ascii()).unwrap_or_default());
             }
             Err(Found::Nothing { len }) => window.consume(len),
-            Err(Found::More) if window.bytes().len() < options.record_bytes_max => match window.fill(plain) {
-                Ok(Took::Waiting) => plain.source.wait(super::LONG_WAIT),
-                Ok(_) => {}
-                Err(_) => return Vec::new(),
-            },
-            Err(_) => return Vec::new(),
+            Err(Found::More) if window.bytes().len() < options.record_bytes_max => {
+                match window.look_ahead(plain)? {
+                    Took::Waiting => plain.source.wait(super::LONG_WAIT),
+                    Took::End if !window.at_end => return Ok(Vec::new()),
+                    _ => {}
+                }
+            }
+            Err(_) => return Ok(Vec::new()),
         }
     }
 }

@@ -11,13 +11,16 @@
 //! [`InputError`] says what and where. Invariants: memory is a chunk and the largest record; the records of an input, their numbers and
 //! their offsets do not depend on how its bytes arrive; no byte of a value becomes syntax.
 
+mod blocks;
 mod commands;
 mod csv;
+mod csv_record;
 mod decode;
 mod detect;
 mod error;
 mod fields;
 mod found;
+mod heads;
 mod json;
 mod json_fields;
 mod key_rule;
@@ -182,24 +185,63 @@ impl Input {
     }
 
     /// The next step. What it lends is good until the next call.
+    ///
+    /// The way of nearly every record is in line: what goes through memory in pieces and is read back at once makes the processor wait.
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Result<Step<'_>, InputError> {
+        let mut found = None;
+        if self.begin() {
+            match self.find() {
+                Found::Record { before, len } if self.takes(before + len) => {
+                    return Ok(Step::Record(self.record(before, len)));
+                }
+                other => found = Some(other),
+            }
+        }
+        self.next_slowly(found)
+    }
+
+    /// Forgets what the last step showed; answers whether the parser is next.
+    #[inline(always)]
+    fn begin(&mut self) -> bool {
+        self.window.consume(self.shown_bytes);
+        self.shown_bytes = 0;
+        !self.is_discarding && !self.selection.is_done(self.position.records)
+    }
+
+    #[inline(always)]
+    fn find(&mut self) -> Found {
+        self.made.number = self.position.records + 1;
+        self.made.offset = self.window.offset();
+        let bytes = self.window.bytes();
+        self.parser.find(bytes, self.window.at_end, &mut self.keys, &mut self.made)
+    }
+
+    /// Counts a record that is not too large, and says whether it is wanted; false of the others says nothing, and does nothing.
+    #[inline(always)]
+    fn takes(&mut self, bytes: usize) -> bool {
+        let takes = bytes <= self.record_bytes_max && self.selection.takes_all(self.position.records + 1);
+        if takes {
+            self.count(bytes);
+        }
+        takes
+    }
+
+    /// As `next`, of all that can be at the front of the window; `found` already is.
+    #[inline(never)]
+    fn next_slowly(&mut self, mut found: Option<Found>) -> Result<Step<'_>, InputError> {
         let (before, len) = loop {
-            self.window.consume(self.shown_bytes);
-            self.shown_bytes = 0;
-            if self.is_discarding {
+            if found.is_none() && !self.begin() {
+                if !self.is_discarding {
+                    return Ok(Step::End);
+                }
                 match self.discard()? {
                     Took::Bytes(_) => return Ok(Step::Pending),
                     Took::Waiting => return Ok(Step::Waiting),
                     Took::End => continue,
                 }
             }
-            if self.selection.is_done(self.position.records) {
-                return Ok(Step::End);
-            }
-            self.made.number = self.position.records + 1;
-            self.made.offset = self.window.offset();
-            let bytes = self.window.bytes();
-            let found = self.parser.find(bytes, self.window.at_end, &mut self.keys, &mut self.made);
+            let found = found.take().unwrap_or_else(|| self.find());
             match found {
                 // Also where the whole of it happens to be in the window: what is too large does not depend on how the bytes arrive.
                 Found::Record { before, len } | Found::Bad { before, len, .. }
@@ -377,9 +419,34 @@ impl Input {
         (self.plain.bytes_used(), self.plain.source.bytes_total)
     }
 
+    /// How much of everything stands before a place, from 0 to 1: by its bytes, of compressed ones as many as it looks like now, or by its
+    /// records where `--max` says how many are wanted. Nothing where nobody knows how much there is.
+    pub(crate) fn share_of(&self, place: Position) -> Option<f64> {
+        let of = |part: u64, whole: u64| if whole == 0 { 1.0 } else { part as f64 / whole as f64 };
+        let by_records = self.selection.last().map(|last| of(place.records, last));
+        let decoded = self.window.offset() + self.window.bytes().len() as u64;
+        let by_bytes = self
+            .plain
+            .source
+            .bytes_total
+            .filter(|_| place.offset <= decoded)
+            .map(|total| of(place.offset, decoded) * of(self.plain.bytes_used(), total));
+        let share = by_records.into_iter().chain(by_bytes).reduce(f64::max);
+        share.map(|share| share.min(1.0))
+    }
+
     /// Records that `--skip`, `--slots` or `--shard` left out so far.
     pub(crate) fn left_out(&self) -> u64 {
         self.selection.left_out
+    }
+
+    /// Whether this is a compressed file that an earlier one was the beginning of: that one was cut off, and its last record was not taken
+    /// for whole.
+    pub(crate) fn completes(&mut self, bytes: u64, last_hash: u64) -> Result<bool, InputError> {
+        if self.plain.compression == decode::Compression::None {
+            return Ok(false);
+        }
+        self.plain.source.begins_with(bytes, last_hash)
     }
 
     /// What a checkpoint remembers of a file; nothing for a stream.

@@ -45,12 +45,17 @@ impl fmt::Display for Format {
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
     /// The file to read; `-` is standard input. gzip and zstd are recognised by their first bytes
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", help_heading = "Arguments")]
     pub(crate) file: Option<String>,
 
     /// What each record of csv, tsv, psv, jsonl, json becomes, for every record:
     /// hset|sadd|zadd|lpush|rpush|set|geoadd|json.set|expire … with --keyspace and --key; several, one behind the other
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "COMMAND",
+        help_heading = "Arguments",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     pub(crate) words: Vec<String>,
 
     /// How the records are written [default: by the file's name, else by its first bytes]
@@ -112,6 +117,8 @@ pub(crate) struct Quote(pub(crate) Option<u8>);
 pub(crate) struct InputOptions {
     /// `-` is standard input.
     pub(crate) path: String,
+    /// Nobody has named an input: it is standard input, if something comes in there.
+    pub(crate) is_implied: bool,
     pub(crate) format: Option<Format>,
     pub(crate) header: bool,
     /// Empty: by the header, or numbers.
@@ -135,6 +142,7 @@ impl InputOptions {
     pub(crate) fn of(path: &str) -> InputOptions {
         InputOptions {
             path: path.to_owned(),
+            is_implied: false,
             format: None,
             header: false,
             fields: Vec::new(),
@@ -174,6 +182,7 @@ impl InputArgs {
             max: self.max,
             slots: self.slots.clone().or_else(|| self.shard.clone()),
             record_bytes_max: self.max_record_bytes,
+            is_implied: self.file.is_none(),
             ..InputOptions::of(self.file.as_deref().unwrap_or("-"))
         })
     }

@@ -14,7 +14,7 @@ use crate::input::window::Window;
 
 /// One of them.
 pub(crate) enum Parser {
-    Resp(Resp),
+    Resp(Box<Resp>),
     Commands(CommandLines),
     KeyValue(KeyValue),
     Delimited(Box<Delimited>),
@@ -31,7 +31,7 @@ impl Parser {
     ) -> Result<Parser, InputError> {
         check(format, options)?;
         Ok(match format {
-            Format::Resp => Parser::Resp(Resp::new(options.record_bytes_max)),
+            Format::Resp => Parser::Resp(Box::new(Resp::new(options.record_bytes_max))),
             Format::Commands => Parser::Commands(CommandLines::new(options.record_bytes_max)),
             Format::Kv => Parser::KeyValue(KeyValue::open(options)?),
             Format::Csv | Format::Tsv | Format::Psv => {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use memchr::memchr;
 
 use crate::input::found::{Found, Made, Span};
+use crate::input::heads::Heads;
 use crate::input::key_rule::{KeyRule, KeyRules};
 use crate::input::quoting::Words;
 use crate::input::statement::{self, Statement};
@@ -29,6 +30,7 @@ pub(crate) struct Resp {
     scanned: usize,
     inline: Words,
     statement: Statement,
+    heads: Heads,
     record_bytes_max: usize,
 }
 
@@ -50,6 +52,7 @@ impl Resp {
             scanned: 0,
             inline: Words::default(),
             statement: Statement::new(record_bytes_max),
+            heads: Heads::new(),
             record_bytes_max,
         }
     }
@@ -62,13 +65,11 @@ impl Resp {
     #[inline(always)]
     pub(crate) fn find(&mut self, bytes: &[u8], at_end: bool, keys: &mut KeyRules, made: &mut Made) -> Found {
         if self.at == 0
-            && let Some(Frame { len, words, name, first }) = short_frame(bytes)
-            && let KeyRule::First = keys.rule(bytes.get(name).unwrap_or_default())
             && !self.statement.is_within()
+            && let Some((len, first)) = self.heads.read(bytes)
         {
             made.clear();
-            let key = (words > 1).then_some(first);
-            made.spans.push(Span { frame: 0..len, key, is_unit: false });
+            made.spans.push(Span { frame: 0..len, key: Some(first), is_unit: false });
             return Found::Record { before: 0, len };
         }
         self.find_any(bytes, at_end, keys, made)
@@ -100,6 +101,7 @@ impl Resp {
             && !self.statement.is_within()
         {
             // As in `find`; `statement` would look for the key once more.
+            self.heads.remember(bytes, self.name.end, words);
             made.clear();
             let key = (words > 1).then(|| self.first.clone());
             made.spans.push(Span { frame: 0..len, key, is_unit: false });
@@ -222,59 +224,6 @@ impl Resp {
                 self.statement.take_written(end, keys, made)
             }
         }
-    }
-}
-
-/// A whole frame.
-struct Frame {
-    len: usize,
-    words: usize,
-    name: Range<usize>,
-    first: Range<usize>,
-}
-
-/// Reads a frame of a few words with short lengths, as nearly all are. Nothing is a reason to look more closely, not a fault.
-#[inline(always)]
-fn short_frame(bytes: &[u8]) -> Option<Frame> {
-    let (words, mut at) = short_number(bytes, 0, b'*')?;
-    let (mut name, mut first) = (0..0, 0..0);
-    for word in 0..words {
-        let (len, start) = short_number(bytes, at, b'$')?;
-        let end = start + len;
-        if bytes.get(end..end + 2)? != b"\r\n" {
-            return None;
-        }
-        match word {
-            0 => name = start..end,
-            1 => first = start..end,
-            _ => {}
-        }
-        at = end + 2;
-    }
-    (words > 0).then_some(Frame { len: at, words, name, first })
-}
-
-/// A sign, one to three digits and a line end: the number, and where it ends. Eight bytes are looked at in one; where there are no eight, a
-/// closer look is no loss.
-#[inline(always)]
-fn short_number(bytes: &[u8], at: usize, sign: u8) -> Option<(usize, usize)> {
-    const LINE_END: u16 = u16::from_le_bytes(*b"\r\n");
-    let head = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
-    let digit = |place: u32| usize::from(((head >> (8 * place)) as u8).wrapping_sub(b'0'));
-    let ends_at = |place: u32| (head >> (8 * place)) as u16 == LINE_END;
-    if head as u8 != sign {
-        return None;
-    }
-    let (first, second, third) = (digit(1), digit(2), digit(3));
-    let leads = (1..10).contains(&first);
-    if ends_at(3) && leads && second < 10 {
-        Some((first * 10 + second, at + 5))
-    } else if ends_at(2) && first < 10 {
-        Some((first, at + 4))
-    } else if ends_at(4) && leads && second < 10 && third < 10 {
-        Some((first * 100 + second * 10 + third, at + 6))
-    } else {
-        None
     }
 }
 

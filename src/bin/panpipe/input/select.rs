@@ -28,16 +28,26 @@ impl Selection {
         }
     }
 
+    /// The number of the last record that is wanted, where somebody has said it.
+    pub(crate) fn last(&self) -> Option<u64> {
+        (self.last < u64::MAX).then_some(self.last)
+    }
+
     /// Whether no record behind this many is wanted.
     #[inline(always)]
     pub(crate) fn is_done(&self, records: u64) -> bool {
         records >= self.last
     }
 
-    /// Whether this record is wanted; of its commands those alone stay whose slot is.
+    /// Whether this record is wanted with all its commands; false says nothing.
     #[inline(always)]
+    pub(crate) fn takes_all(&self, number: u64) -> bool {
+        number > self.skip && self.slots.is_none()
+    }
+
+    /// Whether this record is wanted; of its commands those alone stay whose slot is.
     pub(crate) fn takes(&mut self, number: u64, made: &mut Made, window: &[u8]) -> bool {
-        if number > self.skip && self.slots.is_none() {
+        if self.takes_all(number) {
             return true;
         }
         let taken = number > self.skip && self.keep_selected(made, window);

@@ -155,20 +155,34 @@ impl Source {
             .map(Some)
             .map_err(|error| InputError::input(format!("cannot read both ends of {}: {error}", self.name)))
     }
+
+    /// Whether what is here begins with an earlier, shorter input, as far as its length and the hash of its end can tell.
+    pub(crate) fn begins_with(&mut self, bytes: u64, last_hash: u64) -> Result<bool, InputError> {
+        let (Bytes::File(file), Some(total)) = (&mut self.bytes, self.bytes_total) else { return Ok(false) };
+        if total < bytes {
+            return Ok(false);
+        }
+        let hash = hash_of(file, bytes.saturating_sub(ENDS_BYTES), bytes.min(ENDS_BYTES), self.bytes_read);
+        let hash = hash.map_err(|error| InputError::input(format!("cannot read {}: {error}", self.name)))?;
+        Ok(hash == last_hash)
+    }
 }
 
 fn identity_of(file: &mut File, bytes: u64, place: u64) -> io::Result<Identity> {
     let modified = file.metadata()?.modified().ok();
     let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|time| time.as_secs());
-    let mut hash_from = |start: u64| -> io::Result<u64> {
-        let mut ends = Vec::new();
-        file.seek(SeekFrom::Start(start))?;
-        Read::take(&mut *file, ENDS_BYTES).read_to_end(&mut ends)?;
-        Ok(fnv(&ends))
-    };
+    let mut hash_from = |start: u64| hash_of(file, start, ENDS_BYTES, place);
     let (first_hash, last_hash) = (hash_from(0)?, hash_from(bytes.saturating_sub(ENDS_BYTES))?);
-    file.seek(SeekFrom::Start(place))?;
     Ok(Identity { bytes, modified, first_hash, last_hash })
+}
+
+/// Of so many bytes from there on; leaves the file at `place`.
+fn hash_of(file: &mut File, start: u64, bytes: u64, place: u64) -> io::Result<u64> {
+    let mut ends = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    Read::take(&mut *file, bytes).read_to_end(&mut ends)?;
+    file.seek(SeekFrom::Start(place))?;
+    Ok(fnv(&ends))
 }
 
 /// FNV-1a: the same on every machine and in every version of this program.

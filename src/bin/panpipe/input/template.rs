@@ -127,7 +127,7 @@ impl Template {
                     [] if !(first_is_key && at == 1) => put_bulk(&mut fixed, b""),
                     [Piece::Text(text)] if !(first_is_key && at == 1) => put_bulk(&mut fixed, text),
                     _ => {
-                        parts.push(Part::Fixed(std::mem::take(&mut fixed)));
+                        put_fixed(&mut parts, &mut fixed);
                         if first_is_key && at == 1 {
                             key = Some(parts.len());
                         }
@@ -135,12 +135,12 @@ impl Template {
                     }
                 },
                 Word::Fields(filter) => {
-                    parts.push(Part::Fixed(std::mem::take(&mut fixed)));
+                    put_fixed(&mut parts, &mut fixed);
                     parts.push(Part::Fields(filter));
                 }
             }
         }
-        parts.push(Part::Fixed(fixed));
+        put_fixed(&mut parts, &mut fixed);
         Template { parts, words: has_fields.then_some(count), key }
     }
 
@@ -191,6 +191,13 @@ impl Template {
         }
         put_array_header(out, words + 2 * fields);
         Ok(())
+    }
+}
+
+/// The words so far, if there are any.
+fn put_fixed(parts: &mut Vec<Part>, fixed: &mut Vec<u8>) {
+    if !fixed.is_empty() {
+        parts.push(Part::Fixed(std::mem::take(fixed)));
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use super::*;
 
 mod arguments;
+mod compressed;
 mod planes;
 mod robust;
 

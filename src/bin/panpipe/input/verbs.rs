@@ -18,8 +18,8 @@ Commands behind the file, for every record of csv, tsv, psv, jsonl, json, kv; se
   json.set                   the whole record (jsonl and json)
   expire                     --ttl SECONDS|FIELD
   del                        the key
-  All of them take --keyspace TEXT --key FIELD[,FIELD..] --separator TEXT: the key is keyspace, separator (:), and
-  the fields. Without both it is the key of the command before. FIELD may also be text with #{field} in it.";
+  All of them take --keyspace TEXT --key FIELD[,FIELD..] --separator TEXT: the key is keyspace, separator (:), and \
+the fields. Without both it is the key of the command before. FIELD may also be text with #{field} in it.";
 
 /// One command while it is read.
 #[derive(Debug, Default)]

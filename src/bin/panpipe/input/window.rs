@@ -6,8 +6,8 @@ use crate::input::decode::Plain;
 use crate::input::error::InputError;
 use crate::input::source::Took;
 
-/// How much is read at a time.
-pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
+/// How much is read at a time: what the kernel has copied is still in the second-level cache when it is looked at, beside all that is written.
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// A buffer that slides over the input.
 pub(crate) struct Window {
@@ -20,12 +20,23 @@ pub(crate) struct Window {
     record_bytes_max: usize,
     /// No byte follows those that are here.
     pub(crate) at_end: bool,
+    /// What is behind the bytes that are here.
+    fault: Option<InputError>,
 }
 
 impl Window {
     pub(crate) fn new(chunk_bytes: usize, record_bytes_max: usize) -> Window {
         let buffer = Vec::new();
-        Window { buffer, start: 0, end: 0, offset: 0, chunk_bytes, record_bytes_max, at_end: false }
+        Window {
+            buffer,
+            start: 0,
+            end: 0,
+            offset: 0,
+            chunk_bytes,
+            record_bytes_max,
+            at_end: false,
+            fault: None,
+        }
     }
 
     #[inline(always)]
@@ -47,8 +58,30 @@ impl Window {
         self.offset += bytes as u64;
     }
 
+    /// As `fill`, for whoever wants to see more than the first record: a fault is told when somebody needs what is behind it.
+    pub(crate) fn look_ahead(&mut self, from: &mut Plain) -> Result<Took, InputError> {
+        if self.ends_here() {
+            return Ok(Took::End);
+        }
+        match self.fill(from) {
+            Err(fault) if self.start < self.end => {
+                self.fault = Some(fault);
+                Ok(Took::End)
+            }
+            took => took,
+        }
+    }
+
+    /// Nothing more can be had.
+    pub(crate) fn ends_here(&self) -> bool {
+        self.at_end || self.fault.is_some()
+    }
+
     /// Reads a chunk behind what is here.
     pub(crate) fn fill(&mut self, from: &mut Plain) -> Result<Took, InputError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;

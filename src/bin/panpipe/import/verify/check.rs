@@ -1,14 +1,17 @@
-//! What a command leaves behind, as far as that can be told from the command alone, and how to ask for it.
+//! What should be at a key, how to ask for it, and whether the answer says so.
 //!
 //! Refuses to know other commands of the same key: the last one counts, and who that is the caller finds out.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use panpipe::command::{Cmd, cmd, keys_of};
+use panpipe::command::{Cmd, cmd};
 use panpipe::resp::reply::ReplyRef;
 
-use crate::import::routes;
+use super::told::{told, untold};
 use crate::output::excerpt;
+
+/// A time to live may be longer than it was said by so much, since asking takes time too.
+const SLACK_MS: u64 = 1000;
 
 /// What should be at a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +26,30 @@ pub(super) enum Expected {
     /// Something; what, depends on what was there before.
     Something,
     Nothing,
+    /// It does not live for ever; what it is, is not said.
+    Mortal(Life),
+    /// What it is, is not said, and how long it lives cannot be told.
+    LifeUntold,
     /// Anything, or nothing.
     Untold,
+}
+
+/// What of a key a command writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    Whole,
+    Parts,
+    /// How long it lives.
+    Life,
+}
+
+/// What a difference is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Whole,
+    /// A field or a member.
+    Part(Vec<u8>),
+    Life,
 }
 
 /// What is asked of one key.
@@ -32,8 +57,10 @@ pub(super) enum Expected {
 pub(super) struct Check {
     pub(super) key: Vec<u8>,
     pub(super) expected: Expected,
-    /// It does not live for ever.
+    /// It is written with an end to its life.
     pub(super) life: Option<Life>,
+    /// The life that it had goes on.
+    pub(super) keeps_life: bool,
 }
 
 /// When a key expires.
@@ -47,8 +74,9 @@ pub(super) enum Life {
 
 impl Life {
     /// `EX 10`, as far as it can be read.
-    fn of(option: &[u8], time: &[u8]) -> Option<Life> {
-        let time: u64 = std::str::from_utf8(time).ok()?.parse().ok()?;
+    pub(super) fn of(option: &[u8], time: &[u8]) -> Option<Life> {
+        // A time that is over ends the life at once.
+        let time = std::str::from_utf8(time).ok()?.parse::<i64>().ok()?.max(0).unsigned_abs();
         let seconds = time.saturating_mul(1000);
         match option.to_ascii_uppercase().as_slice() {
             b"EX" => Some(Life::Span(seconds)),
@@ -74,14 +102,25 @@ impl Life {
 /// Something is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// The field or member, where it is about one.
-    pub(super) part: Option<Vec<u8>>,
+    pub(super) place: Place,
     pub(super) what: String,
+    /// What should be there is not: its life may have ended.
+    pub(super) is_absence: bool,
+}
+
+impl Difference {
+    fn whole(what: impl Into<String>, is_absence: bool) -> Vec<Difference> {
+        vec![Difference { place: Place::Whole, what: what.into(), is_absence }]
+    }
+
+    fn part(part: &[u8], what: String, is_absence: bool) -> Difference {
+        Difference { place: Place::Part(part.to_vec()), what, is_absence }
+    }
 }
 
 impl Check {
-    fn new(key: &[u8], expected: Expected) -> Check {
-        Check { key: key.to_vec(), expected, life: None }
+    pub(super) fn new(key: &[u8], expected: Expected) -> Check {
+        Check { key: key.to_vec(), expected, life: None, keeps_life: false }
     }
 
     /// What a command leaves behind at each of its keys; with `keys_only`, whether they should be there at all.
@@ -95,11 +134,17 @@ impl Check {
                     Expected::Nothing => Expected::Nothing,
                     // The last field may have been the last of its key.
                     Expected::Untold | Expected::FieldsGone(_) | Expected::MembersGone(_) => Expected::Untold,
+                    Expected::Mortal(_) | Expected::LifeUntold => Expected::LifeUntold,
                     _ => Expected::Something,
                 };
             }
         }
         checks
+    }
+
+    /// Of a command that may have run or not.
+    pub(super) fn untold(&self) -> Check {
+        Check::new(&self.key, Expected::Untold)
     }
 
     /// What it holds, about.
@@ -112,7 +157,7 @@ impl Check {
                 parts.iter().map(Vec::len).sum()
             }
             Expected::Scores(scores) => scores.iter().map(|(member, _)| member.len() + 8).sum(),
-            Expected::Something | Expected::Nothing | Expected::Untold => 0,
+            _ => 0,
         }
     }
 
@@ -126,20 +171,32 @@ impl Check {
             Expected::Members(members) | Expected::MembersGone(members) => ask("SMISMEMBER").args(members),
             Expected::Scores(scores) => ask("ZMSCORE").args(scores.iter().map(|(member, _)| member)),
             Expected::Something | Expected::Nothing => ask("EXISTS"),
-            Expected::Untold => return None,
+            Expected::Mortal(_) => ask("PTTL"),
+            Expected::Untold | Expected::LifeUntold => return None,
         })
     }
 
-    /// Whether all that is said about the key before this is out of date.
-    pub(super) fn is_whole(&self) -> bool {
-        matches!(
-            self.expected,
-            Expected::Value(_) | Expected::Something | Expected::Nothing | Expected::Untold
-        )
+    /// What of the key is written.
+    pub(super) fn reach(&self) -> Reach {
+        match self.expected {
+            Expected::Value(_) | Expected::Something | Expected::Nothing | Expected::Untold => Reach::Whole,
+            Expected::Mortal(_) | Expected::LifeUntold => Reach::Life,
+            _ => Reach::Parts,
+        }
+    }
+
+    /// Whether what was said before about a place of this key is out of date.
+    pub(super) fn supersedes(&self, place: &Place) -> bool {
+        match (place, self.reach()) {
+            (Place::Whole, reach) => reach != Reach::Life,
+            (Place::Part(part), Reach::Parts) => self.is_about(part),
+            (Place::Part(_), reach) => reach == Reach::Whole,
+            (Place::Life, reach) => reach != Reach::Parts,
+        }
     }
 
     /// Whether it is about this field or member.
-    pub(super) fn is_about(&self, part: &[u8]) -> bool {
+    fn is_about(&self, part: &[u8]) -> bool {
         match &self.expected {
             Expected::Fields(fields) => fields.iter().any(|(field, _)| field == part),
             Expected::Scores(scores) => scores.iter().any(|(member, _)| member == part),
@@ -152,15 +209,17 @@ impl Check {
 
     /// Holds the answer against what was expected.
     pub(super) fn compare(&self, reply: ReplyRef<'_>) -> Vec<Difference> {
-        let whole = |what: String| vec![Difference { part: None, what }];
         match &self.expected {
             Expected::Value(value) if reply.as_bytes() == Some(value) => Vec::new(),
-            Expected::Value(value) => whole(unlike(Some(value), reply.as_bytes())),
+            Expected::Value(value) => {
+                Difference::whole(unlike(Some(value), reply.as_bytes()), reply.as_bytes().is_none())
+            }
             Expected::Something if reply.as_i64() == Some(1) => Vec::new(),
-            Expected::Something => whole("the key is not there".to_owned()),
+            Expected::Something => Difference::whole("the key is not there", true),
             Expected::Nothing if reply.as_i64() == Some(0) => Vec::new(),
-            Expected::Nothing => whole("the key is there, and was deleted".to_owned()),
-            Expected::Untold => Vec::new(),
+            Expected::Nothing => Difference::whole("the key is there, and was deleted", false),
+            Expected::Untold | Expected::LifeUntold => Vec::new(),
+            Expected::Mortal(life) => life_unlike(*life, reply),
             Expected::Fields(fields) => {
                 let parts = fields.iter().map(|(field, value)| (field.as_slice(), Some(value.as_slice())));
                 bytes_unlike(parts, reply)
@@ -174,21 +233,42 @@ impl Check {
                 let answers = reply.elements().map(Some).chain(std::iter::repeat(None));
                 let unlike = scores.iter().zip(answers).filter_map(|((member, score), answer)| {
                     let found = answer.filter(|answer| !answer.is_null()).and_then(|answer| answer.as_f64());
-                    let what = format!("expected the score {score}, found {found:?}");
-                    (found != Some(*score)).then(|| Difference { part: Some(member.clone()), what })
+                    let what = match found {
+                        Some(found) => format!("expected the score {score}, found {found}"),
+                        None => format!("expected the score {score}, found nothing"),
+                    };
+                    (found != Some(*score)).then(|| Difference::part(member, what, found.is_none()))
                 });
                 unlike.collect()
             }
         }
     }
 
-    /// Whether nothing at all was found: what an expired key answers.
-    pub(super) fn finds_nothing(&self, reply: ReplyRef<'_>) -> bool {
+    /// Whether the answer is that there is no such key.
+    pub(super) fn finds_no_key(&self, reply: ReplyRef<'_>) -> bool {
         match &self.expected {
             Expected::Value(_) => reply.is_null(),
             Expected::Something => reply.as_i64() == Some(0),
+            Expected::Mortal(_) => reply.as_i64() == Some(NO_KEY),
             _ => false,
         }
+    }
+}
+
+/// What PTTL answers of a key that is not there, and of one that lives for ever.
+const NO_KEY: i64 = -2;
+const NO_END: i64 = -1;
+
+/// A key that is not there is not the concern of what says how long it lives.
+fn life_unlike(life: Life, reply: ReplyRef<'_>) -> Vec<Difference> {
+    let differs = |what: String| vec![Difference { place: Place::Life, what, is_absence: false }];
+    match (reply.as_i64().unwrap_or(NO_KEY), life) {
+        (NO_END, _) => differs("the key should expire, and never does".to_owned()),
+        // How clocks differ nobody knows: of a time of day, no more can be said.
+        (ms, Life::Span(max)) if ms.unsigned_abs() > max.saturating_add(SLACK_MS) && ms > 0 => {
+            differs(format!("the key should expire in {max} ms at most, and does in {ms} ms"))
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -204,7 +284,8 @@ fn bytes_unlike<'a>(
     let answers = reply.elements().map(Some).chain(std::iter::repeat(None));
     let unlike = parts.zip(answers).filter_map(|((part, expected), answer)| {
         let found = answer.and_then(|answer| answer.as_bytes());
-        (found != expected).then(|| Difference { part: Some(part.to_vec()), what: unlike(expected, found) })
+        let is_absence = found.is_none() && expected.is_some();
+        (found != expected).then(|| Difference::part(part, unlike(expected, found), is_absence))
     });
     unlike.collect()
 }
@@ -214,89 +295,9 @@ fn members_unlike(members: &[Vec<u8>], is_there: bool, reply: ReplyRef<'_>) -> V
     let what = if is_there { "the member is not there" } else { "the member is there, and was removed" };
     let unlike = members.iter().zip(answers).filter_map(|(member, answer)| {
         let found = answer.and_then(|answer| answer.as_bool());
-        (found != Some(is_there)).then(|| Difference { part: Some(member.clone()), what: what.to_owned() })
+        (found != Some(is_there)).then(|| Difference::part(member, what.to_owned(), is_there))
     });
     unlike.collect()
-}
-
-/// Commands of which it is known what they leave behind.
-fn told(name: &str, args: &[&[u8]]) -> Option<Vec<Check>> {
-    let key = args.first()?;
-    let rest = &args[1..];
-    let one = |expected: Expected| Some(vec![Check::new(key, expected)]);
-    let owned = |words: &[&[u8]]| words.iter().map(|word| word.to_vec()).collect::<Vec<_>>();
-    match name {
-        "SET" => set(key, rest),
-        "SETEX" | "PSETEX" => {
-            let value = rest.get(1)?.to_vec();
-            let option: &[u8] = if name == "SETEX" { b"EX" } else { b"PX" };
-            let life = Life::of(option, rest[0]);
-            Some(vec![Check { life, ..Check::new(key, Expected::Value(value)) }])
-        }
-        "GETSET" => one(Expected::Value(rest.first()?.to_vec())),
-        "MSET" => Some(
-            last_of_each(args)?
-                .into_iter()
-                .map(|(key, value)| Check::new(&key, Expected::Value(value)))
-                .collect(),
-        ),
-        "HSET" | "HMSET" => one(Expected::Fields(last_of_each(rest)?)),
-        "HDEL" => one(Expected::FieldsGone(owned(rest))),
-        "SADD" => one(Expected::Members(owned(rest))),
-        "SREM" => one(Expected::MembersGone(owned(rest))),
-        "ZADD" => one(zadd(rest)?),
-        "DEL" | "UNLINK" => Some(args.iter().map(|key| Check::new(key, Expected::Nothing)).collect()),
-        "RPUSH" | "LPUSH" | "APPEND" | "INCR" | "INCRBY" | "INCRBYFLOAT" | "DECR" | "DECRBY" | "SETRANGE"
-        | "SETBIT" | "SETNX" | "HSETNX" | "HINCRBY" | "HINCRBYFLOAT" | "ZINCRBY" | "PFADD" | "GEOADD"
-        | "XADD" | "RESTORE" | "JSON.SET" => one(Expected::Something),
-        _ => None,
-    }
-}
-
-fn set(key: &[u8], rest: &[&[u8]]) -> Option<Vec<Check>> {
-    let (value, options) = rest.split_first()?;
-    let has = |names: &[&str]| {
-        options.iter().any(|option| names.iter().any(|name| option.eq_ignore_ascii_case(name.as_bytes())))
-    };
-    let is_conditional = has(&["NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE"]);
-    let expected = if is_conditional { Expected::Untold } else { Expected::Value(value.to_vec()) };
-    let life = options.windows(2).find_map(|pair| Life::of(pair[0], pair[1]));
-    Some(vec![Check { life, ..Check::new(key, expected) }])
-}
-
-fn zadd(rest: &[&[u8]]) -> Option<Expected> {
-    let is_option = |word: &&[u8]| {
-        ["NX", "XX", "GT", "LT", "CH", "INCR"].iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    let options = rest.iter().take_while(|word| is_option(word)).count();
-    if rest[..options].iter().any(|option| !option.eq_ignore_ascii_case(b"CH")) {
-        return Some(Expected::Untold);
-    }
-    let mut scores: Vec<(Vec<u8>, f64)> = Vec::new();
-    for pair in rest[options..].chunks(2) {
-        let [score, member] = pair else { return None };
-        let score = std::str::from_utf8(score).ok()?.parse().ok()?;
-        scores.retain(|(known, _)| known != member);
-        scores.push((member.to_vec(), score));
-    }
-    Some(Expected::Scores(scores))
-}
-
-/// Pairs, the last one of those with the same first half.
-fn last_of_each(words: &[&[u8]]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    for pair in words.chunks(2) {
-        let [name, value] = pair else { return None };
-        pairs.retain(|(known, _)| known != name);
-        pairs.push((name.to_vec(), value.to_vec()));
-    }
-    Some(pairs)
-}
-
-/// Other commands may have done anything to their keys.
-fn untold(words: &[&[u8]]) -> Vec<Check> {
-    let keys = routes::command_of(words).and_then(|command| keys_of(&command).ok()).unwrap_or_default();
-    keys.iter().map(|key| Check::new(key, Expected::Untold)).collect()
 }
 
 #[cfg(test)]
@@ -306,31 +307,6 @@ mod tests {
     fn checks(line: &str) -> Vec<Check> {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         Check::of(&words, false)
-    }
-
-    fn expected(line: &str) -> Expected {
-        let mut checks = checks(line);
-        assert_eq!(checks.len(), 1, "{line}");
-        checks.remove(0).expected
-    }
-
-    #[test]
-    fn commands_leave_behind_what_they_say() {
-        let bytes = |text: &str| text.as_bytes().to_vec();
-        assert_eq!(expected("SET a 1"), Expected::Value(bytes("1")));
-        assert_eq!(expected("set a 1 NX"), Expected::Untold);
-        assert_eq!(checks("SET a 1 EX 5")[0].life, Some(Life::Span(5000)));
-        assert_eq!(checks("SET a 1 GET pxat 5")[0].life, Some(Life::Until(5)));
-        assert_eq!(checks("PSETEX a 7 x")[0].life, Some(Life::Span(7)));
-        assert_eq!(expected("HSET h f 1 f 2"), Expected::Fields(vec![(bytes("f"), bytes("2"))]));
-        assert_eq!(expected("ZADD z CH 1.5 m"), Expected::Scores(vec![(bytes("m"), 1.5)]));
-        assert_eq!(expected("ZADD z GT 1.5 m"), Expected::Untold);
-        assert_eq!(expected("RPUSH l x"), Expected::Something);
-        assert_eq!(expected("EXPIRE a 5"), Expected::Untold);
-        assert_eq!(checks("MSET a 1 b 2 a 3").len(), 2);
-        assert_eq!(checks("DEL a b").iter().filter(|check| check.expected == Expected::Nothing).count(), 2);
-        assert_eq!(checks("RENAME {a}1 {a}2").len(), 2, "both keys are out of date");
-        assert_eq!(checks("PING"), []);
     }
 
     #[test]
@@ -347,7 +323,7 @@ mod tests {
         let reply = ReplyRef::new(b"*2\r\n$1\r\n1\r\n$-1\r\n");
         let differences = check.compare(reply);
         assert_eq!(differences.len(), 1);
-        assert_eq!(differences[0].part.as_deref(), Some(b"g".as_slice()));
+        assert_eq!(differences[0].place, Place::Part(b"g".to_vec()));
         assert_eq!(differences[0].what, "expected \"2\", found nothing");
         let check = &checks("ZADD z 1 m 2 n")[0];
         assert_eq!(check.compare(ReplyRef::new(b"*2\r\n,1\r\n$1\r\n2\r\n")), []);
@@ -355,5 +331,26 @@ mod tests {
         assert_eq!(check.compare(ReplyRef::new(b"*1\r\n:1\r\n")), []);
         assert_eq!(check.compare(ReplyRef::new(b"*1\r\n:0\r\n")).len(), 1);
         assert_eq!(checks("SET a 1")[0].compare(ReplyRef::new(b"$1\r\n1\r\n")), []);
+        let expire = &checks("EXPIRE a 10")[0];
+        for (reply, differences) in [(":9000", 0), (":-1", 1), (":-2", 0), (":10500", 0), (":12000", 1)] {
+            let reply = format!("{reply}\r\n");
+            assert_eq!(expire.compare(ReplyRef::new(reply.as_bytes())).len(), differences, "{reply}");
+        }
+    }
+
+    #[test]
+    fn the_last_command_that_writes_a_place_counts() {
+        let (value, part, life) = (Place::Whole, Place::Part(b"f".to_vec()), Place::Life);
+        for (line, supersedes) in [
+            ("SET k 1", [true, true, true]),
+            ("HSET k f 1", [true, true, false]),
+            ("HSET k g 1", [true, false, false]),
+            ("EXPIRE k 1", [false, false, true]),
+            ("PERSIST k", [false, false, true]),
+            ("RENAME {k} k", [true, true, true]),
+        ] {
+            let check = checks(line).pop().expect("a check");
+            assert_eq!([&value, &part, &life].map(|place| check.supersedes(place)), supersedes, "{line}");
+        }
     }
 }
