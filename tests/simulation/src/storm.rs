@@ -311,6 +311,8 @@ impl World {
                 self.forbidding.remove(&node);
                 let cluster = self.net.cluster_mut();
                 cluster.clear_quirks(node);
+                // One of those that were left alone until now may have begun meanwhile.
+                *cluster.refusals_mut(node) = Refusals::default();
                 cluster.disconnect_all(node);
             }
         }
