@@ -36,6 +36,9 @@ enum Command {
         /// Break this rule of the engine.
         #[arg(long, value_parser = rule_named)]
         broken: Option<Rule>,
+        /// Only seeds that can have the kind of fault whose name contains this.
+        #[arg(long, value_parser = runner::fault_named)]
+        fault: Option<usize>,
         /// Stop after so many failures.
         #[arg(long, default_value_t = 20)]
         failures_max: usize,
@@ -68,8 +71,8 @@ fn main() -> ExitCode {
     runner::catch_panics();
     let is_well = match command {
         Command::Run { seed: Some(seed), trace, broken, .. } => run_one(seed, settings(trace, broken)),
-        Command::Run { seeds, first, trace, broken, failures_max, .. } => {
-            run_many(first, seeds, settings(trace, broken), failures_max)
+        Command::Run { seeds, first, trace, broken, fault, failures_max, .. } => {
+            run_many(first, seeds, Settings { fault, ..settings(trace, broken) }, failures_max)
         }
         Command::Mutants { seeds, only, out } => break_rules(seeds, &only, out.as_deref()),
         Command::Repeat { seeds } => repeat(seeds),
@@ -83,7 +86,7 @@ fn rule_named(name: &str) -> Result<Rule, String> {
 }
 
 fn settings(trace: bool, broken: Option<Rule>) -> Settings {
-    Settings { broken: broken.map_or_else(Broken::default, Broken::only), trace }
+    Settings { broken: broken.map_or_else(Broken::default, Broken::only), trace, fault: None }
 }
 
 fn run_one(seed: u64, settings: Settings) -> bool {

@@ -13,6 +13,8 @@ pub struct Settings {
     pub broken: Broken,
     /// Print what happens.
     pub trace: bool,
+    /// Of many seeds those alone that can have this kind of fault: its place in the list.
+    pub fault: Option<usize>,
 }
 
 /// What a run is about.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::coverage::Coverage;
 use crate::faults::Fault;
-use crate::options::Settings;
+use crate::options::{Options, Settings};
 use crate::run::{Outline, run};
 use crate::world::Problem;
 
@@ -47,6 +47,17 @@ pub fn catch_panics() {
     }));
 }
 
+/// The place of the kind of fault whose name contains this text.
+pub fn fault_named(text: &str) -> Result<usize, String> {
+    let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+    names.iter().position(|name| name.contains(text)).ok_or_else(|| format!("the faults are {names:#?}"))
+}
+
+fn is_wanted(seed: u64, settings: &Settings) -> bool {
+    let Some(fault) = settings.fault else { return true };
+    Options::draw(seed, settings).faults.get(fault).is_some_and(|&weight| weight > 0)
+}
+
 /// One seed; a panic is a problem.
 pub fn one(seed: u64, settings: Settings) -> (Vec<Problem>, u64) {
     let outline = outline(seed, settings);
@@ -77,6 +88,9 @@ pub fn many(first: u64, count: u64, settings: Settings, failures_max: usize, pro
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= first + count || stop.load(Ordering::Relaxed) {
                 return;
+            }
+            if !is_wanted(seed, &settings) {
+                continue;
             }
             let outline = outline(seed, settings);
             let Ok(mut total) = total.lock() else { return };
