@@ -24,6 +24,21 @@ fn key_value_lines() {
 }
 
 #[test]
+fn what_finds_no_room_is_pushed_again() {
+    let cluster = embedded();
+    let tool = Tool::new(&cluster.url());
+    tool.write("data.kv", kv(3000));
+    tool.write("data.resp", sets(3000));
+    for name in ["data.kv", "data.resp"] {
+        let run = tool.run(&[name, "--window", "20", "--verify", "full"]).expect(0);
+        run.records(3000, 3000, 0);
+        check_values(&mut client(&cluster.url()), 1..=3000);
+        let bytes = ["--max-inflight-bytes", "4kb"];
+        tool.run(&[&[name, "--verify", "full"][..], &bytes].concat()).expect(0).records(3000, 3000, 0);
+    }
+}
+
+#[test]
 fn resp_as_redis_cli_pipe_takes_it() {
     let cluster = embedded();
     let tool = Tool::new(&cluster.url());

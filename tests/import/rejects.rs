@@ -2,7 +2,7 @@
 
 use panpipe::prelude::*;
 
-use super::tool::{Tool, check_values, client, embedded, keys, kv};
+use super::tool::{Tool, check_values, client, embedded, keys, kv, resp};
 
 /// Makes every so many-th key a list, which SET overwrites and APPEND does not.
 fn spoil(client: &mut Client, records: u64, every: u64) {
@@ -156,7 +156,19 @@ fn writes_that_were_refused_for_too_long_are_rejected_or_left_to_a_resume() {
     run.records(done, done - rejected, rejected);
     assert!(rejected > 0, "nobody resumes: what was refused is in the reject file");
     assert_eq!(keys(&mut client), done - rejected, "what is said to be written is");
-    assert_eq!(tool.lines("data.kv.rejects.jsonl").len() as u64, rejected);
+    let lines = tool.lines("data.kv.rejects.jsonl");
+    assert_eq!(lines.len() as u64, rejected);
+    // Commands of key-value lines are not kept, but made again.
+    let mut frames = Vec::new();
+    for line in &lines {
+        let (key, value) = (format!("key:{}", line["record"]), format!("value {}", line["record"]));
+        assert_eq!(
+            (line["source"].as_str(), line["key"].as_str()),
+            (Some(&*format!("{key}\t{value}")), Some(&*key))
+        );
+        frames.extend(resp(&["SET", &key, &value]));
+    }
+    assert_eq!(tool.read("data.kv.rejects.resp"), frames);
     refuse(false);
     tool.run(&["data.kv.rejects.resp"]).expect(0).records(rejected, rejected, 0);
     tool.run(&["data.kv", "--restart", "--skip", &done.to_string()]).expect(0);

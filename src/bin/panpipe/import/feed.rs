@@ -156,7 +156,14 @@ pub(super) struct Feed<'c> {
 }
 
 impl<'c> Feed<'c> {
-    pub(super) fn new(input: Input, loader: Loader<'c>, ledger: Ledger, pace: Pace, policy: Policy) -> Self {
+    pub(super) fn new(
+        input: Input,
+        loader: Loader<'c>,
+        mut ledger: Ledger,
+        pace: Pace,
+        policy: Policy,
+    ) -> Self {
+        ledger.remake_with(input.remake());
         Feed {
             failures_before: ledger.failures,
             input,
@@ -195,7 +202,7 @@ impl<'c> Feed<'c> {
                     let commands = record.commands;
                     if let Some(command) = commands.only() {
                         // Nearly every record: in line, and the command looked at once.
-                        self.ledger.open(number, place, source, std::iter::once(command.clone()));
+                        self.ledger.open_one(number, place, source, &command);
                         self.unflushed_commands += 1;
                         self.unflushed_bytes += command.frame.len();
                         let at = Begun { record: number, next: 0, commands: 1 };
@@ -235,7 +242,8 @@ impl<'c> Feed<'c> {
     /// Goes on with the record that was begun.
     pub(super) fn push_begun(&mut self) -> Option<Fed> {
         while let Some(begun) = self.cursor.begun {
-            let command = self.ledger.command(begun.record, begun.next)?;
+            let mut made = Vec::new();
+            let command = self.ledger.command(begun.record, begun.next, &mut made)?;
             let pushed = send_another(&mut self.loader, &command, begun.tag());
             if let Some(fed) = self.cursor.note(begun, pushed, &mut self.ledger) {
                 return Some(fed);

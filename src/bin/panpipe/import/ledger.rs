@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use super::errors::Errors;
 use super::frame;
 use super::rejects::{Cause, Lengths, Reject, Rejects};
-use super::ring::{Entry, Ring};
+use super::ring::Ring;
+use super::segment::Entry;
 use crate::failure::Failure;
-use crate::input::Command;
+use crate::input::{Command, Remake};
 
 /// Bits of a tag that number the commands of a record.
 const COMMAND_BITS: u32 = 16;
@@ -108,12 +109,23 @@ impl Ledger {
         source: &[u8],
         commands: impl Iterator<Item = Command<'a>>,
     ) {
-        self.ring.push(number, place, source, commands);
+        self.ring.push_other(number, place, source, commands);
+    }
+
+    /// As `open`, of a record that is one command.
+    #[inline(always)]
+    pub(super) fn open_one(&mut self, number: u64, place: (u64, u64), source: &[u8], command: &Command<'_>) {
+        self.ring.push_one(number, place, source, command);
+    }
+
+    /// Commands of records that are one command need not be kept: this makes them from the record.
+    pub(super) fn remake_with(&mut self, remake: Option<Remake>) {
+        self.ring.remake_with(remake);
     }
 
     /// Takes in what is no record of its format: it has failed.
     pub(super) fn open_unreadable(&mut self, number: u64, place: (u64, u64), source: &[u8], reason: &str) {
-        self.ring.push(number, place, source, std::iter::empty());
+        self.ring.push_other(number, place, source, std::iter::empty());
         let cause = Cause {
             class: "unreadable".to_owned(),
             text: reason.to_owned(),
@@ -136,9 +148,14 @@ impl Ledger {
         self.failed.insert(tag, cause);
     }
 
-    /// One command of a record that is not done.
-    pub(super) fn command(&self, record: u64, at: usize) -> Option<Command<'_>> {
-        self.ring.command(record, at)
+    /// One command of a record that is not done; where it has to be made again, in `made`.
+    pub(super) fn command<'a>(
+        &'a self,
+        record: u64,
+        at: usize,
+        made: &'a mut Vec<u8>,
+    ) -> Option<Command<'a>> {
+        self.ring.command(record, at, made)
     }
 
     /// Moves the watermark: commands up to `committed` have their outcome; `next` is where the input stands, for when nothing is under way.
@@ -159,15 +176,14 @@ impl Ledger {
         let bound = committed.map_or(0, |committed| committed.saturating_add(1));
         let is_settled = |entry: &Entry| entry.commands == 0 || tag(entry.number, entry.commands - 1) < bound;
         loop {
-            self.count_written(is_settled);
-            let Some(&entry) = self.ring.front().filter(|entry| is_settled(entry)) else { return Ok(()) };
+            self.count_written(bound, is_settled);
+            let Some(entry) = self.ring.front().filter(|entry| is_settled(entry)) else { return Ok(()) };
             // It was not counted above: it has failed.
             self.reject(&entry);
             self.counts.records += 1;
             self.counts.commands += entry.commands as u64;
             self.done = Position { record: entry.number, offset: entry.end };
-            let mut is_first = true;
-            self.ring.pop_while(|_| std::mem::take(&mut is_first));
+            self.ring.pop();
             if self.rejects.is_full() {
                 self.write_rejects()?;
             }
@@ -175,22 +191,29 @@ impl Ledger {
     }
 
     /// Counts the records at the front that are settled, up to the first that has failed.
-    #[inline(always)]
-    fn count_written(&mut self, is_settled: impl Fn(&Entry) -> bool) {
+    fn count_written(&mut self, bound: u64, is_settled: impl Fn(&Entry) -> bool) {
         let failed = self.failed.first_key_value().map_or(u64::MAX, |(&tag, _)| record_of(tag));
         let Ledger { ring, counts, done, .. } = self;
-        ring.pop_while(|entry| {
-            let is_counted = entry.number < failed && is_settled(entry);
-            if is_counted {
-                let is_empty = entry.commands == 0;
-                counts.empty += u64::from(is_empty);
-                counts.written += u64::from(!is_empty);
-                counts.records += 1;
-                counts.commands += entry.commands as u64;
-                *done = Position { record: entry.number, offset: entry.end };
+        // Of a record that is one command the tag is its number's.
+        let ones = failed.min(bound.div_ceil(1 << COMMAND_BITS));
+        loop {
+            if let Some(popped) = ring.pop_ones(ones) {
+                counts.written += popped.count;
+                counts.records += popped.count;
+                counts.commands += popped.count;
+                *done = Position { record: popped.number, offset: popped.end };
             }
-            is_counted
-        });
+            let Some(entry) = ring.front().filter(|entry| entry.number < failed && is_settled(entry)) else {
+                return;
+            };
+            let is_empty = entry.commands == 0;
+            counts.empty += u64::from(is_empty);
+            counts.written += u64::from(!is_empty);
+            counts.records += 1;
+            counts.commands += entry.commands as u64;
+            *done = Position { record: entry.number, offset: entry.end };
+            ring.pop();
+        }
     }
 
     /// The record at the front has failed: it goes to the files, sooner or later, and is counted.
@@ -201,7 +224,8 @@ impl Ledger {
         let (mut is_unknown, mut is_unreadable, mut commands) = (false, false, 0);
         for (&failed, cause) in self.failed.range(..tag(entry.number + 1, 0)) {
             let at = usize::try_from(failed - tag(entry.number, 0)).unwrap_or(usize::MAX);
-            let command = self.ring.command(entry.number, at);
+            let mut made = Vec::new();
+            let command = self.ring.command(entry.number, at, &mut made);
             let words = command.as_ref().map_or_else(Vec::new, |command| frame::words(command.frame));
             self.rejects.add(&Reject {
                 record: entry.number,

@@ -28,6 +28,7 @@ mod rejects;
 mod resources;
 mod ring;
 mod routes;
+mod segment;
 mod session;
 mod signals;
 mod summary;

@@ -104,6 +104,10 @@ impl Made {
     }
 }
 
+/// Makes the command of a record from the record's own bytes, as reading them made it; answers where in the buffer it is, and where in it its
+/// key. What was in the buffer is written over.
+pub(crate) type Remake = fn(&[u8], &mut Vec<u8>) -> Option<(Range<usize>, Range<usize>)>;
+
 /// One command, encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Command<'a> {

@@ -11,9 +11,9 @@ use panpipe::resp::encode::put_bulk;
 
 use crate::input::error::InputError;
 use crate::input::fields::{FieldFilter, Row, column};
-use crate::input::found::{Found, Made, Span};
+use crate::input::found::{Found, Made, Remake, Span};
 use crate::input::key_rule::KeyRules;
-use crate::input::lines::{Line, Lines};
+use crate::input::lines::{Line, Lines, without_line_end};
 use crate::input::options::InputOptions;
 use crate::input::program::Program;
 
@@ -54,6 +54,11 @@ impl KeyValue {
         Ok(KeyValue { lines: Lines::default(), templates })
     }
 
+    /// Without templates a record is the same command wherever it stands.
+    pub(crate) fn remake(&self) -> Option<Remake> {
+        if self.templates.is_some() { None } else { Some(set_again) }
+    }
+
     #[inline(always)]
     pub(crate) fn find(&mut self, bytes: &[u8], at_end: bool, keys: &mut KeyRules, made: &mut Made) -> Found {
         let (len, content) = match self.lines.find(bytes, at_end) {
@@ -89,6 +94,12 @@ fn put_set(key: &[u8], value: &[u8], buffer: &mut Vec<u8>) -> (Range<usize>, Ran
     let key_end = put_short_word(buffer, SET.len(), key);
     let end = put_short_word(buffer, key_end, value);
     (0..end, key_end - 2 - key.len()..key_end - 2)
+}
+
+/// The command of a record as it stands in the input.
+fn set_again(record: &[u8], buffer: &mut Vec<u8>) -> Option<(Range<usize>, Range<usize>)> {
+    let (key, value) = split(without_line_end(record))?;
+    Some(put_set(key, value, buffer))
 }
 
 /// `$len\r\n` for short words; the last byte says how many bytes that is.
@@ -197,4 +208,41 @@ fn wrong(line: &[u8], len: usize) -> Found {
         "no tab between key and value"
     };
     Found::bad(0, len, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_made_again_is_the_same() {
+        let long = "x".repeat(1200);
+        let bodies = [
+            "k\tv".to_owned(),
+            "k\t".to_owned(),
+            "k\tv\tw\r".to_owned(),
+            "k\t\r\r".to_owned(),
+            "k\r\t\0".to_owned(),
+            format!("{long}\tv"),
+            format!("k\t{long}"),
+            format!("{}\t{}", &long[..70], &long[..999]),
+        ];
+        for body in bodies {
+            for end in ["\n", "\r\n", ""] {
+                let record = format!("{body}{end}").into_bytes();
+                let mut kv = KeyValue { lines: Lines::default(), templates: None };
+                let mut made = Made::new(false);
+                let found = kv.find(&record, true, &mut KeyRules::new(), &mut made);
+                assert!(matches!(found, Found::Record { before: 0, len } if len == record.len()));
+                let span = made.spans.remove(0);
+                let mut buffer = vec![b'?'; 5];
+                let (frame, key) = set_again(&record, &mut buffer).expect("it was read before");
+                assert_eq!(buffer[frame.clone()], made.buffer[span.frame], "{}", record.escape_ascii());
+                assert_eq!(Some(key), span.key);
+            }
+        }
+        let options = InputOptions { templates: vec!["SET #{key} 1".to_owned()], ..InputOptions::of("-") };
+        assert!(KeyValue::open(&options).expect("opens").remake().is_none());
+        assert!(KeyValue::open(&InputOptions::of("-")).expect("opens").remake().is_some());
+    }
 }

@@ -47,7 +47,7 @@ pub(crate) use detect::by_name as format_by_name;
 #[allow(unused_imports, reason = "the command that reads with it is being written")]
 pub(crate) use error::{Blame, InputError};
 #[allow(unused_imports, reason = "the command that reads with it is being written")]
-pub(crate) use found::{Command, Commands};
+pub(crate) use found::{Command, Commands, Remake};
 #[allow(unused_imports, reason = "the command that reads with it is being written")]
 pub(crate) use options::{Format, InputArgs, InputOptions};
 pub(crate) use source::{Identity, Source};
@@ -433,6 +433,11 @@ impl Input {
             .map(|total| of(place.offset, decoded) * of(self.plain.bytes_used(), total));
         let share = by_records.into_iter().chain(by_bytes).reduce(f64::max);
         share.map(|share| share.min(1.0))
+    }
+
+    /// What makes the command of any record again, where that takes nothing but the record's own bytes and every record is one command.
+    pub(crate) fn remake(&self) -> Option<Remake> {
+        self.parser.remake()
     }
 
     /// Records that `--skip`, `--slots` or `--shard` left out so far.

@@ -4,7 +4,7 @@ use crate::input::commands::CommandLines;
 use crate::input::csv::Delimited;
 use crate::input::decode::Plain;
 use crate::input::error::InputError;
-use crate::input::found::{Found, Made};
+use crate::input::found::{Found, Made, Remake};
 use crate::input::json::Json;
 use crate::input::key_rule::KeyRules;
 use crate::input::kv::KeyValue;
@@ -52,6 +52,14 @@ impl Parser {
             Parser::Delimited(delimited) => delimited.find(bytes, at_end, keys, made),
             Parser::Json(json) => json.find(bytes, at_end, keys, made),
             Parser::Commands(commands) => commands.find(bytes, at_end, keys, made),
+        }
+    }
+
+    /// What makes the command of a record from its bytes alone.
+    pub(crate) fn remake(&self) -> Option<Remake> {
+        match self {
+            Parser::KeyValue(kv) => kv.remake(),
+            Parser::Resp(_) | Parser::Commands(_) | Parser::Delimited(_) | Parser::Json(_) => None,
         }
     }
 
