@@ -40,6 +40,8 @@ fn all_of_it(version: Version) {
     bench.case("a wrong type in every thousandth record", load::wrong_types);
     bench.case("interrupted, and resumed", load::interrupted);
     bench.case("killed, and resumed", load::killed);
+    bench.case("a file cut off, and one of garbage", load::damaged);
+    bench.case("no room for the rejects", load::no_room_for_rejects);
     bench.case("slots moved there and back", faults::slots_move);
     bench.case("transactions while slots move", faults::units_move);
     bench.case("a node stopped for a while", faults::stopped);

@@ -75,3 +75,42 @@ pub(crate) fn killed(bench: &Bench, tool: &Tool) {
     bench.check(&run, records, records);
     assert!(run.number("/records/in_earlier_runs") > 0);
 }
+
+/// What stands before the damage is loaded, and nothing else.
+pub(crate) fn damaged(bench: &Bench, tool: &Tool) {
+    let records = bench.either(5_000, 500_000);
+    let frame = |number: u64| {
+        let (key, value) = (key(number), format!("value {number}"));
+        format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n{value}\r\n", key.len(), value.len())
+    };
+    let whole: String = (1..=records).map(frame).collect();
+    tool.write("cut.resp", &whole[..whole.len() - 5]);
+    let run = tool.run(&["cut.resp", "--checkpoint", "c.json"]).expect(5);
+    run.records(records - 1, records - 1, 0);
+    bench.check_sums(&run);
+    assert_eq!(bench.keys(), records - 1);
+    let garbage: Vec<u8> = (0..20_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    tool.write("garbage.resp", garbage);
+    tool.run(&["garbage.resp", "--format", "resp"]).expect(5);
+    assert_eq!(bench.keys(), records - 1, "nothing was made of it");
+}
+
+/// The load stops where a refusal cannot be written down, and goes on from there.
+pub(crate) fn no_room_for_rejects(bench: &Bench, tool: &Tool) {
+    let records = bench.either(5_000, 100_000);
+    tool.write("spoil.txt", format!("RPUSH {} x\n", key(1000)));
+    tool.run(&["spoil.txt", "--format", "commands"]).expect(0);
+    let appends: String = (1..=records).map(|number| format!("APPEND {} v\n", key(number))).collect();
+    tool.write("data.txt", appends);
+    let link = tool.path("full.rejects.jsonl");
+    std::os::unix::fs::symlink("/dev/full", &link).expect("a link");
+    let args = ["data.txt", "--format", "commands", "--on-error", "skip", "--rejects", "full"];
+    let args = [&args[..], &["--checkpoint", "c.json"]].concat();
+    let run = tool.run(&args).expect(3).says("cannot write the reject file");
+    run.records(999, 999, 0);
+    std::fs::remove_file(&link).expect("a link");
+    let run = tool.run(&[&args[..], &["--resume"]].concat()).expect(1);
+    run.records(records, records - 1, 1);
+    assert_eq!(tool.lines("full.rejects.jsonl").len(), 1);
+    assert_eq!(bench.keys(), records, "the list among them");
+}
