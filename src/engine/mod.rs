@@ -19,7 +19,7 @@
 //!
 //! `submit` routes and encodes, `connection` with `send_queue`, `in_flight` and `recv_buf` is one node's state, `complete` gives replies
 //! to their owners (`reply_slab` for pipelines, `stream` for the event-driven use), `redirect` and `fence` hold commands back and send
-//! them on, `unit` reads the replies within MULTI .. EXEC, `refresh` learns the topology, `search` finds somebody to ask, `sanity` says what is believed, `view`
+//! them on, `unit` reads the replies within MULTI .. EXEC, `proof` says what an error proves, `refresh` learns the topology, `search` finds somebody to ask, `sanity` says what is believed, `view`
 //! takes it over, `identity` says who is at which address, `arbitrate` hears several nodes where one is in doubt, `coverage` answers for slots without owner, `lifecycle` connects and buries, `timer` watches deadlines.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use super::form;
 use super::permit::{CLUSTERS, Permit};
@@ -201,20 +200,7 @@ impl Cluster {
     /// Waits until all responsive nodes are up and agree on who owns which slot.
     #[track_caller]
     pub(crate) fn wait_agreed(&self) {
-        let start = Instant::now();
-        let mut bumps = 0;
-        wait_until("the nodes to agree", PATIENCE, || {
-            let agreed = form::agreed(self).map(|_| ());
-            if agreed.is_err() && start.elapsed() > BUMP_EVERY * (bumps + 1) {
-                // One at a time: those that bump together get the same epoch, and settle that among themselves.
-                let primaries = self.primaries();
-                let next = primaries.get(bumps as usize % primaries.len().max(1));
-                // A refusal says that it is too early; there is a next time.
-                let _ = next.map(|&node| self.try_call(node, &["CLUSTER", "BUMPEPOCH"]));
-                bumps += 1;
-            }
-            agreed
-        });
+        wait_until("the nodes to agree", PATIENCE, || form::agreed(self).map(|_| ()));
     }
 
     /// Waits until all responsive nodes agree, all slots are covered, they see each other as well, and every replica
@@ -224,10 +210,6 @@ impl Cluster {
         wait_until("the cluster to be healthy", PATIENCE, || form::healthy(self));
     }
 }
-
-/// A slot that moved to and fro within moments may stay, in the view of a third node, with the one that had it in between: that one no longer
-/// claims it, and its epoch is the greatest. A greater one of the owner's settles that.
-const BUMP_EVERY: Duration = Duration::from_secs(4);
 
 fn start_node(version: Version, options: &ClusterOptions) -> Node {
     let node_timeout = options.node_timeout_ms.to_string();

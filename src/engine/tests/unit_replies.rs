@@ -1,6 +1,6 @@
 //! What servers, and whoever stands between, may say to the commands of a unit.
 
-use super::units::{QUEUED, pair, unit};
+use super::units::{QUEUED, pair, sent_pair, unit};
 use super::*;
 use crate::engine::reply_slab::BatchOptions;
 
@@ -118,10 +118,7 @@ fn a_skipped_large_reply_in_front_of_exec_is_no_reply_within_multi() {
 
 #[test]
 fn attributes_and_blob_errors_change_nothing() {
-    let mut s = Script::start();
-    let key = key_of(A, 1);
-    let batch = s.send_unit(&key, &pair(&key));
-    s.written(A);
+    let (mut s, _, batch) = sent_pair();
     let a = "|1\r\n+k\r\n+v\r\n";
     s.reply(
         A,
@@ -137,10 +134,7 @@ fn attributes_and_blob_errors_change_nothing() {
 
 #[test]
 fn a_redirect_within_the_reply_to_exec_is_data() {
-    let mut s = Script::start();
-    let key = key_of(A, 1);
-    let batch = s.send_unit(&key, &pair(&key));
-    s.written(A);
+    let (mut s, key, batch) = sent_pair();
     s.reply(A, format!("{QUEUED}*2\r\n{}:2\r\n", moved(&key, 9)));
     let result = s.result(batch, 0);
     assert!(s.dials.is_empty() && result.ends_with("Executed"), "{result} {:?}", s.dials);

@@ -34,6 +34,15 @@ pub(super) fn pair(key: &str) -> Vec<u8> {
     unit(&[&["SET", key, "1"], &["INCR", key]])
 }
 
+/// Such a unit, sent to A whole.
+pub(super) fn sent_pair() -> (Script, String, BatchId) {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    let batch = s.send_unit(&key, &pair(&key));
+    s.written(A);
+    (s, key, batch)
+}
+
 pub(super) const QUEUED: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
 
 #[test]
@@ -87,10 +96,7 @@ fn s100_a_unit_at_the_former_owner_runs_once_and_whole_at_the_new_one() {
 
 #[test]
 fn s102_one_asking_stands_before_a_unit() {
-    let mut s = Script::start();
-    let key = key_of(A, 1);
-    let batch = s.send_unit(&key, &pair(&key));
-    s.written(A);
+    let (mut s, key, batch) = sent_pair();
     let refusal = ask(&key, B);
     s.reply(
         A,
@@ -104,11 +110,22 @@ fn s102_one_asking_stands_before_a_unit() {
 }
 
 #[test]
+fn nor_behind_asking_is_a_reply_believed_whose_command_has_not_been_sent() {
+    let (mut s, key, _) = sent_pair();
+    let refusal = ask(&key, B);
+    s.reply(A, format!("+OK\r\n{refusal}{refusal}-EXECABORT x\r\n"));
+    s.accept(B);
+    let until_set = [wire(&["ASKING"]), wire(&["MULTI"]), wire(&["SET", &key, "1"])].concat().len();
+    s.written_at_most(B, until_set - 1);
+    s.reply(B, "+OK\r\n+OK\r\n");
+    assert!(s.is_open(B), "these had been sent");
+    s.reply(B, "+QUEUED\r\n");
+    assert!(!s.is_open(B));
+}
+
+#[test]
 fn exec_itself_may_be_redirected() {
-    let mut s = Script::start();
-    let key = key_of(A, 1);
-    let batch = s.send_unit(&key, &pair(&key));
-    s.written(A);
+    let (mut s, key, batch) = sent_pair();
     s.reply(A, format!("{QUEUED}{}", moved(&key, B)));
     s.accept(B);
     assert_eq!(s.written(B), pair(&key));
@@ -119,10 +136,7 @@ fn exec_itself_may_be_redirected() {
 
 #[test]
 fn what_exec_was_refused_for_decides() {
-    let mut s = Script::start();
-    let key = key_of(A, 1);
-    let batch = s.send_unit(&key, &pair(&key));
-    s.written(A);
+    let (mut s, key, batch) = sent_pair();
     s.reply(A, format!("{QUEUED}-EXECABORT Transaction discarded because of: TRYAGAIN Multiple keys request during rehashing of slot\r\n"));
     assert_eq!(s.result(batch, 0), "pending");
     s.tick(20);
@@ -134,10 +148,7 @@ fn what_exec_was_refused_for_decides() {
 
 #[test]
 fn a_command_that_no_server_knows_refuses_the_whole() {
-    let mut s = Script::start();
-    let key = key_of(A, 1);
-    let batch = s.send_unit(&key, &pair(&key));
-    s.written(A);
+    let (mut s, _, batch) = sent_pair();
     s.reply(A, "+OK\r\n-ERR Command not allowed inside a transaction\r\n+QUEUED\r\n-EXECABORT Transaction discarded\r\n");
     assert_eq!(s.result(batch, 0), "ERR Command not allowed inside a transaction NotExecuted");
     s.assert_empty();
@@ -145,10 +156,7 @@ fn a_command_that_no_server_knows_refuses_the_whole() {
 
 #[test]
 fn a_command_that_fails_within_exec_is_the_result_and_the_rest_has_run() {
-    let mut s = Script::start();
-    let key = key_of(A, 1);
-    let batch = s.send_unit(&key, &pair(&key));
-    s.written(A);
+    let (mut s, _, batch) = sent_pair();
     s.reply(A, format!("{QUEUED}*2\r\n-WRONGTYPE Operation against a key\r\n:2\r\n"));
     assert_eq!(s.result(batch, 0), "WRONGTYPE Operation against a key Executed");
     s.assert_empty();
@@ -165,10 +173,7 @@ fn where_multi_is_refused_the_rest_runs_by_itself_and_is_told_so() {
             "NOPERM this user has no permissions to run the 'multi' command NotExecuted",
         ),
     ] {
-        let mut s = Script::start();
-        let key = key_of(A, 1);
-        let batch = s.send_unit(&key, &pair(&key));
-        s.written(A);
+        let (mut s, _, batch) = sent_pair();
         s.reply(A, format!("{refused}{replies}-ERR EXEC without MULTI\r\n"));
         assert_eq!(s.result(batch, 0), expected);
         assert!(s.is_open(A));
@@ -178,10 +183,7 @@ fn where_multi_is_refused_the_rest_runs_by_itself_and_is_told_so() {
 
 #[test]
 fn s113_pushes_between_the_replies_of_a_unit_change_nothing() {
-    let mut s = Script::start();
-    let key = key_of(A, 1);
-    let batch = s.send_unit(&key, &pair(&key));
-    s.written(A);
+    let (mut s, _, batch) = sent_pair();
     let push = ">2\r\n+invalidate\r\n_\r\n";
     s.reply(A, format!("{push}+OK\r\n{push}+QUEUED\r\n{push}+QUEUED\r\n{push}*2\r\n+OK\r\n:2\r\n"));
     assert_eq!(s.result(batch, 0), "*2\\r\\n+OK\\r\\n:2\\r\\n");
@@ -199,10 +201,7 @@ fn replies_of_a_shape_that_no_unit_has_end_the_connection() {
         "+OK\r\n+QUEUED\r\n+QUEUED\r\n+OK\r\n",
         "+OK\r\n-ERR x\r\n+QUEUED\r\n*2\r\n:1\r\n:2\r\n",
     ] {
-        let mut s = Script::start();
-        let key = key_of(A, 1);
-        let batch = s.send_unit(&key, &pair(&key));
-        s.written(A);
+        let (mut s, _, batch) = sent_pair();
         s.reply(A, replies);
         assert!(!s.is_open(A), "{replies:?}");
         assert!(s.result(batch, 0).ends_with("Unknown"), "{}", s.result(batch, 0));
