@@ -2,7 +2,7 @@
 
 use panpipe::command::{Arg, Keys, Merge, Request, Route};
 use panpipe::config::Endpoint;
-use panpipe::engine::ConnId;
+use panpipe::engine::{BatchId, ConnId, Engine};
 
 use super::server::{self, Kind};
 use super::world::{Batch, Fate, World};
@@ -80,12 +80,25 @@ impl World {
             }
             return;
         }
+        if choice % 16 == 3 {
+            let frames = transaction(key, number, 1 + usize::from(choice >> 7));
+            let now = self.now;
+            self.submit_to_batch(number, |engine, batch| {
+                engine.submit_transaction(batch, &frames, panpipe::slot::slot_of(key), now)
+            });
+            return;
+        }
+        let now = self.now;
+        self.submit_to_batch(number, |engine, batch| engine.submit(batch, &request, now));
+    }
+
+    fn submit_to_batch(&mut self, number: u32, submit: impl FnOnce(&mut Engine, BatchId) -> u32) {
         if self.batches.iter().all(|batch| batch.flushed) {
             let id = self.engine.open_batch();
             self.batches.push(Batch { id, commands: Vec::new(), flushed: false });
         }
         let batch = self.batches.iter_mut().find(|batch| !batch.flushed).expect("an open batch");
-        let index = self.engine.submit(batch.id, &request, self.now);
+        let index = submit(&mut self.engine, batch.id);
         batch.commands.push((number, index));
     }
 
@@ -100,7 +113,12 @@ impl World {
         }
         socket.owed.pop_front();
         let text = match (kind, how) {
-            (Kind::User { slot, .. }, 100..=219) => server::error(slot, input),
+            (Kind::User { slot, .. }, 100..=219) => {
+                socket.note_refusal(slot);
+                server::error(slot, input)
+            }
+            (Kind::Exec, 100..=219) => socket.refuse_exec(input),
+            (Kind::Multi, 100..=219) => server::odd_handshake(kind, input).to_owned(),
             (Kind::Ping { .. } | Kind::Sum, 100..=219) => server::error(0, input),
             (Kind::Topology, 100..=219) => server::other_view(input),
             (Kind::Info | Kind::Nodes, 100..=219) => server::other_witness(kind, input),
@@ -113,10 +131,12 @@ impl World {
                 self.honest = false;
                 server::odd_handshake(kind, input).to_owned()
             }
-            (Kind::User { number, .. } | Kind::Ping { number }, 220..=229) => {
+            (Kind::User { number, .. } | Kind::Ping { number }, 220..=229) if !socket.is_in_transaction() => {
                 format!(">2\r\n+message\r\n+x\r\n|1\r\n+ttl\r\n:3\r\n:{number}\r\n")
             }
-            (Kind::User { .. }, 230..=235) => format!("$20000\r\n{}\r\n", "y".repeat(20_000)),
+            (Kind::User { .. }, 230..=235) if !socket.is_in_transaction() => {
+                format!("$20000\r\n{}\r\n", "y".repeat(20_000))
+            }
             // Answers that no server gives.
             _ => {
                 self.honest = false;
@@ -226,18 +246,40 @@ impl World {
     }
 }
 
+/// MULTI, a write, as many reads, and EXEC.
+fn transaction(key: &[u8], number: u32, reads: usize) -> Vec<u8> {
+    let number = number.to_string();
+    let write = [&b"SET"[..], key, number.as_bytes()];
+    let read = [&b"GET"[..], key, number.as_bytes()];
+    let mut frames = b"*1\r\n$5\r\nMULTI\r\n".to_vec();
+    for words in std::iter::once(write).chain(std::iter::repeat_n(read, reads)) {
+        frames.extend_from_slice(b"*3\r\n");
+        for word in words {
+            frames.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            frames.extend_from_slice(word);
+            frames.extend_from_slice(b"\r\n");
+        }
+    }
+    frames.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+    frames
+}
+
 /// Programs that take the engine into service, then submit, then let one thing happen after the other.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     const IN_SERVICE: [u8; 10] = [0, 0, 0, 0, 0, 9, 9, 9, 9, 9];
     const COMMANDS: [u8; 11] = [0, 4, 2, 0, 17, 1, 4, 34, 4, 36, 7];
+    /// Transactions, with reads and writes of the same keys around them.
+    const TRANSACTIONS: [u8; 11] = [4, 0, 4, 3, 4, 19, 4, 131, 4, 4, 7];
     let mut seeds = vec![Vec::new(), IN_SERVICE.to_vec()];
     for operation in 12..32 {
         let tail = [operation, 0, 0, 1, operation, 1, 150, 3, 5, operation, 2, 200, 9, 9];
         seeds.push([&IN_SERVICE[..], &COMMANDS, &[31, 0, 2, 31, 1, 1, 13, 0, 6], &tail].concat());
         seeds.push([&[1, 1, 1, 1, 1, 9, 9, 9, 9, 9], &COMMANDS[..], &tail, &COMMANDS, &tail].concat());
+        seeds.push([&IN_SERVICE[..], &TRANSACTIONS, &[31, 0, 2, 31, 1, 1, 13, 0, 6], &tail].concat());
     }
     for first in 0..20 {
         seeds.push([&IN_SERVICE[..], &COMMANDS, &crate::seeds::numbers(first)].concat());
+        seeds.push([&IN_SERVICE[..], &TRANSACTIONS, &crate::seeds::numbers(first)].concat());
     }
     seeds
 }

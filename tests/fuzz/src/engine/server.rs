@@ -22,6 +22,8 @@ pub(super) enum Kind {
     /// ECHO, and what is to come back.
     Echo([u8; 16]),
     Asking,
+    Multi,
+    Exec,
     /// Of a caller: with this number, about this slot.
     User {
         number: u32,
@@ -47,12 +49,22 @@ pub(super) struct Socket {
     pub(super) owed: VecDeque<Kind>,
     /// Bytes for the client.
     pub(super) outbox: Vec<u8>,
+    /// The transaction that MULTI has begun and EXEC has not ended.
+    transaction: Option<Transaction>,
+}
+
+#[derive(Debug, Default)]
+struct Transaction {
+    /// Numbers of the commands that wait for EXEC, and the slot of the last.
+    queued: Vec<u32>,
+    slot: u16,
+    was_refused: bool,
 }
 
 impl Socket {
     pub(super) fn new(conn: ConnId, port: u16) -> Self {
-        let (inbox, owed, outbox) = Default::default();
-        Socket { conn, port, writable: false, inbox, owed, outbox }
+        let (inbox, owed, outbox, transaction) = Default::default();
+        Socket { conn, port, writable: false, inbox, owed, outbox, transaction }
     }
 
     /// Bytes that no command accounts for yet.
@@ -85,11 +97,67 @@ impl Socket {
             Kind::Info => bulk("cluster_enabled:1\r\ncluster_state:ok\r\n").into(),
             Kind::Nodes => bulk(&nodes(&THIRDS, self.port)).into(),
             Kind::Echo(nonce) => bulk(&String::from_utf8_lossy(&nonce)).into(),
+            Kind::Multi => {
+                self.transaction = Some(Transaction::default());
+                "+OK\r\n".into()
+            }
+            Kind::Exec => self.run().into(),
+            Kind::User { number, slot } if self.is_in_transaction() => {
+                self.queue(number, slot);
+                "+QUEUED\r\n".into()
+            }
             Kind::User { number, .. } | Kind::Ping { number } => format!(":{number}\r\n").into(),
             Kind::Sum => ":1\r\n".into(),
         };
         self.send(reply.as_bytes());
         true
+    }
+
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    fn queue(&mut self, number: u32, slot: u16) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.queued.push(number);
+            transaction.slot = slot;
+        }
+    }
+
+    /// A command is about to be refused: what waits for EXEC will not run.
+    pub(super) fn note_refusal(&mut self, slot: u16) {
+        if let Some(transaction) = &mut self.transaction {
+            (transaction.was_refused, transaction.slot) = (true, slot);
+        }
+    }
+
+    /// The reply to EXEC, which ends the transaction.
+    fn run(&mut self) -> String {
+        match self.transaction.take() {
+            None => "-ERR EXEC without MULTI\r\n".to_owned(),
+            Some(transaction) if transaction.was_refused => {
+                "-EXECABORT Transaction discarded because of previous errors.\r\n".to_owned()
+            }
+            Some(transaction) => {
+                let replies: String =
+                    transaction.queued.iter().map(|number| format!(":{number}\r\n")).collect();
+                format!("*{}\r\n{replies}", transaction.queued.len())
+            }
+        }
+    }
+
+    /// EXEC is refused for itself: by slot as any command, else in words of its own.
+    pub(super) fn refuse_exec(&mut self, input: &mut Input<'_>) -> String {
+        let Some(transaction) = self.transaction.take().filter(|transaction| !transaction.was_refused) else {
+            return "-EXECABORT Transaction discarded because of previous errors.\r\n".to_owned();
+        };
+        let refusal = error(transaction.slot, input);
+        let is_by_slot =
+            ["-MOVED", "-ASK", "-TRYAGAIN", "-CLUSTERDOWN"].iter().any(|code| refusal.starts_with(code));
+        if is_by_slot {
+            return refusal;
+        }
+        format!("-EXECABORT Transaction discarded because of: {}", refusal.trim_start_matches('-'))
     }
 }
 
@@ -154,6 +222,8 @@ fn parse(bytes: &[u8]) -> Option<(Kind, usize)> {
         (b"CLUSTER", b"SLOTS") => Kind::Topology,
         (b"ECHO", nonce) => Kind::Echo(nonce.try_into().expect("16 bytes")),
         (b"ASKING", _) => Kind::Asking,
+        (b"MULTI", _) => Kind::Multi,
+        (b"EXEC", _) => Kind::Exec,
         (b"PING", _) => Kind::Ping { number: number() },
         (b"EXISTS" | b"DBSIZE", _) => Kind::Sum,
         (b"GET" | b"SET" | b"RENAME", key) => {

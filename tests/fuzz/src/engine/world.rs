@@ -285,7 +285,10 @@ fn check_reply(number: u32, result: &Result<ReplyRef<'_>, Error>) {
         Ok(reply) if reply.as_i64().is_some() => {
             assert_eq!(reply.as_i64(), Some(i64::from(number)), "somebody else's reply");
         }
-        Ok(_) => {}
+        Ok(reply) => {
+            let numbers = reply.elements().filter_map(|element| element.as_i64());
+            numbers.for_each(|of| assert_eq!(of, i64::from(number), "somebody else's transaction"));
+        }
         Err(error) => {
             // These servers send redirects for any slot, which with `high_integrity` is taken for a reply to another command.
             let is_strange =
