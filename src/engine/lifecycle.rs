@@ -159,7 +159,7 @@ impl Engine {
             LostBecause::Stranger(id) => Some(id.clone()),
             _ => None,
         };
-        if let Some(what) = mismatch_of(&because) {
+        if let LostBecause::Desync(what) = because {
             self.report_desync(row, what);
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return };
@@ -289,15 +289,6 @@ impl Engine {
     }
 }
 
-/// What does not fit.
-fn mismatch_of(because: &LostBecause) -> Option<&'static str> {
-    match because {
-        LostBecause::Desync(what) => Some(what),
-        LostBecause::Stranger(_) => Some(STRANGER),
-        _ => None,
-    }
-}
-
 fn failure_of(because: LostBecause, was_ready: bool, name: &str) -> ErrorKind {
     let address = name.to_owned();
     match because {
@@ -307,7 +298,8 @@ fn failure_of(because: LostBecause, was_ready: bool, name: &str) -> ErrorKind {
         LostBecause::Silent(what) => ErrorKind::Connect { address, reason: what.to_owned() },
         LostBecause::Protocol(error) => ErrorKind::Protocol(error),
         LostBecause::Desync(what) => ErrorKind::Desync { what: what.to_owned() },
-        LostBecause::Stranger(_) => ErrorKind::Desync { what: STRANGER.to_owned() },
+        // In the handshake, before any command: nobody's reply was anybody else's.
+        LostBecause::Stranger(_) => ErrorKind::Connect { address, reason: STRANGER.to_owned() },
         LostBecause::Refused(ErrorKind::NotCluster { .. }) => ErrorKind::NotCluster { address },
         LostBecause::Refused(kind) => kind,
         LostBecause::Full(error) | LostBecause::Loading(error) => {

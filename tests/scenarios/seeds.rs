@@ -146,7 +146,7 @@ scenarios! {
                 model.quirk(B, "CLUSTER MYID", usize::MAX, Quirk::Say(stranger));
             }),
             Step::FlushWithin(500, &[("GET b.k", "~!"), ("GET a.k", "1")]),
-            Step::Counts(&[(Count::Desyncs, 1..=20)]),
+            Step::Counts(&[(Count::Disconnects, 1..=20), (Count::Desyncs, 0..=0)]),
             Step::Cluster(|model| model.clear_quirks(B)),
             Step::Flush(&[("GET b.k", "nil")]),
         ],

@@ -33,6 +33,12 @@ struct Mark {
     within: Option<u32>,
 }
 
+impl Mark {
+    fn is_multi(&self) -> bool {
+        self.shape == Shape::WithinMulti && self.within.is_none()
+    }
+}
+
 #[derive(Debug)]
 struct Line {
     written: Vec<u8>,
@@ -48,6 +54,8 @@ struct Line {
     unit_refusal: Option<bool>,
     /// The unit whose replies come stands at the front of the window.
     unit_is_first: bool,
+    /// The server has answered a MULTI with OK: it does not run the commands of the next one by themselves either.
+    allows_multi: bool,
     /// When the first byte of `written` was written.
     began: Timestamp,
     /// Replies since nothing was awaited last.
@@ -68,6 +76,7 @@ impl Line {
             unit: None,
             unit_refusal: None,
             unit_is_first: false,
+            allows_multi: false,
             began: Timestamp::ZERO,
             answered: 0,
             port: 0,
@@ -86,6 +95,8 @@ pub(crate) struct Trail {
     pub(crate) written: u32,
     /// Its connection broke after the beginning of a reply that was no error.
     pub(crate) was_begun: Option<Timestamp>,
+    /// It is a unit, and its connection broke behind a part of it that a server which forbids MULTI would have run.
+    pub(crate) was_cut: bool,
 }
 
 /// Who serves a slot, as a MOVED told.
@@ -113,6 +124,8 @@ pub(crate) struct Monitor {
     pub(crate) heard: Option<Heard>,
     lines: BTreeMap<ConnId, Line>,
     trails: Vec<Trail>,
+    /// When connections broke behind the beginning of a unit that had not shown its number yet.
+    cuts: Vec<Timestamp>,
     /// What the client should not have done.
     pub(crate) breaches: Vec<String>,
     pub(crate) coverage: Coverage,
@@ -139,6 +152,11 @@ impl Monitor {
 
     pub(crate) fn trail(&self, number: u32) -> Trail {
         self.trails.get(number as usize).cloned().unwrap_or_default()
+    }
+
+    /// Whether a unit may have been cut in that time whose number had not been written.
+    pub(crate) fn may_have_cut(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.cuts.iter().any(|at| (from..=to).contains(at))
     }
 }
 
@@ -222,6 +240,7 @@ impl Tap for Monitor {
                 line.unit_refusal = None;
             }
             line.is_greeted |= !reply.starts_with(b"-");
+            line.allows_multi |= mark.is_some_and(|mark| mark.is_multi()) && reply.starts_with(b"+OK");
             if let Some((slot, port)) = moved(reply) {
                 moves.push(Move { at: *now, slot, port });
                 if mark.is_some_and(|mark| mark.teaches) {
@@ -240,6 +259,11 @@ impl Tap for Monitor {
 
     fn ended(&mut self, conn: ConnId) {
         let Some(line) = self.lines.remove(&conn) else { return };
+        match line.unit.filter(|_| !line.allows_multi) {
+            Some(Some(number)) => trail_of(&mut self.trails, number).was_cut = true,
+            Some(None) if !line.written.is_empty() => self.cuts.push(self.now),
+            _ => {}
+        }
         let is_begun = !matches!(line.heard.first(), None | Some(b'-' | b'!' | b'>' | b'|'));
         if let (true, Some(Mark { number: Some(number), .. })) = (is_begun, line.awaited.front()) {
             trail_of(&mut self.trails, *number).was_begun = Some(self.now);

@@ -200,7 +200,7 @@ fn faults(dice: &mut Dice, theme: Theme, units_per_mille: u64) -> Vec<u64> {
     };
     let mut weights: Vec<u64> = Fault::ALL.iter().map(&mut weight).collect();
     if theme == Theme::Mixed && units_per_mille > 100 {
-        for (fault, weight) in [(Fault::BeforeExec, 8), (Fault::BeginMigration, 8), (Fault::NoMulti, 1)] {
+        for (fault, weight) in [(Fault::BeforeExec, 20), (Fault::BeginMigration, 8), (Fault::NoMulti, 1)] {
             weights[fault as usize] += weight;
         }
     }

@@ -97,15 +97,7 @@ impl World {
             Fault::PrimaryDown => refusals.keyed = Some(MASTERDOWN),
             Fault::TryAgain => refusals.keyed = Some(TRYAGAIN),
             Fault::BeforeExec => {
-                for node in 0..self.net.cluster().nodes_len() {
-                    let quirk = match self.dice.below(3) {
-                        0 => Quirk::First(finish_migrations),
-                        1 => Quirk::First(migrate_all_keys),
-                        _ => Quirk::Refuse(self.any_refusal()),
-                    };
-                    self.net.cluster_mut().quirk(node, "EXEC", 1, quirk);
-                    self.cure(Cure::Calm(node), 50, 800);
-                }
+                self.plan_exec();
                 return true;
             }
             // Connections are of one mind: a server that forbids it, or no longer does, begins anew.
@@ -134,18 +126,35 @@ impl World {
         true
     }
 
+    /// The next few EXECs of each node find that something has changed since their commands were queued.
+    fn plan_exec(&mut self) {
+        for node in 0..self.net.cluster().nodes_len() {
+            let quirk = match self.dice.below(3) {
+                0 => Quirk::First(finish_migrations),
+                1 => Quirk::First(migrate_all_keys),
+                _ => Quirk::Refuse(self.any_refusal()),
+            };
+            if !matches!(quirk, Quirk::Refuse(_)) {
+                self.begin_migration(node);
+            }
+            self.net.cluster_mut().quirk(node, "EXEC", 4, quirk);
+            self.cure(Cure::Calm(node), 50, 800);
+        }
+    }
+
     fn any_refusal(&mut self) -> Refusals {
         let none = Refusals::default();
-        match self.dice.below(10) {
-            0 => Refusals { loading: true, ..none },
-            1 => Refusals { cluster_down: Some(ClusterDown::Everything), ..none },
-            2 => Refusals { cluster_down: Some(ClusterDown::Writes), ..none },
-            3 => Refusals { out_of_memory: true, ..none },
-            4 => Refusals { misconfigured: true, ..none },
-            5 => Refusals { no_replicas: true, ..none },
-            6 => Refusals { busy: true, ..none },
-            7 => Refusals { keyed: Some(READONLY), ..none },
-            8 => Refusals { keyed: Some(MASTERDOWN), ..none },
+        // The last ones are met with EXEC by other faults too.
+        match self.dice.below(22) {
+            0..=2 => Refusals { loading: true, ..none },
+            3..=5 => Refusals { out_of_memory: true, ..none },
+            6..=8 => Refusals { misconfigured: true, ..none },
+            9..=11 => Refusals { no_replicas: true, ..none },
+            12..=14 => Refusals { keyed: Some(READONLY), ..none },
+            15..=17 => Refusals { keyed: Some(MASTERDOWN), ..none },
+            18 => Refusals { cluster_down: Some(ClusterDown::Everything), ..none },
+            19 => Refusals { cluster_down: Some(ClusterDown::Writes), ..none },
+            20 => Refusals { busy: true, ..none },
             _ => Refusals { keyed: Some(TRYAGAIN), ..none },
         }
     }

@@ -70,7 +70,8 @@ impl World {
             return None;
         }
         // (A server may forbid MULTI and run the rest: one that had not answered it leaves doubt of a part.)
-        if trail.written == 0 && op.kind != Kind::Unit {
+        let was_cut = || trail.was_cut || self.net.tap().may_have_cut(op.submitted, op.done);
+        if trail.written == 0 && !(op.kind == Kind::Unit && was_cut()) {
             return Some(("doubt", "is in doubt and was never written whole".to_owned()));
         }
         // (A read that is sent again forgets what is known of its first attempt.)
