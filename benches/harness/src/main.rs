@@ -13,6 +13,7 @@ mod measure;
 mod plain;
 mod plan;
 mod prepare;
+mod process;
 mod progress;
 mod race;
 mod report;

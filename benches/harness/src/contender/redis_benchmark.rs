@@ -5,16 +5,14 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use super::{Contender, Done, Setting, Setup};
 use crate::measure::Latencies;
 use crate::plan::{Plan, Verb};
+use crate::process::output_within;
 
 /// A run below this says little about how fast it is: with threads, as for clusters, it looks every 250 ms whether it is done.
 const CALIBRATION: Duration = Duration::from_millis(1000);
@@ -121,7 +119,10 @@ impl RedisBenchmark {
         let flushes = commands.div_ceil(shape.in_flight()).max(1);
         let requests = flushes * shape.in_flight();
         let began = Instant::now();
-        let output = output_in_time(&mut self.command(test, requests, shape)?)?;
+        let mut command = self.command(test, requests, shape)?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().context("redis-benchmark does not start")?;
+        let output = output_within(child, PATIENCE)?;
         let took = began.elapsed();
         check(test, &output)?;
         Ok((Done { flushes, commands: requests, errors: 0 }, took))
@@ -139,24 +140,6 @@ impl RedisBenchmark {
             commands = (commands as f64 * (1.5 * missing).clamp(2.0, 20.0)) as u64;
         }
     }
-}
-
-/// Runs a program, and ends it where it does not end.
-fn output_in_time(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().context("redis-benchmark does not start")?;
-    let pid = Pid::from_raw(i32::try_from(child.id())?);
-    let (ended, patience) = channel::<()>();
-    let watch = std::thread::spawn(move || {
-        // Disconnected: the program has ended.
-        if patience.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _gone = kill(pid, Signal::SIGKILL);
-        }
-    });
-    let output = child.wait_with_output();
-    drop(ended);
-    let _ended = watch.join();
-    Ok(output?)
 }
 
 /// It tells errors in its output, one a second at most: how many there were is not known.

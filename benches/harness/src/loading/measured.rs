@@ -6,16 +6,15 @@
 use std::fs::File;
 use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeValLike as _;
-use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+
+use crate::process::output_within;
 
 /// A program that runs for longer hangs.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -150,7 +149,7 @@ fn measure(job: &Job) -> Result<Used> {
     let began = Instant::now();
     let child = command(&job.program, job).stdin(input).stdout(Stdio::piped()).stderr(err).spawn();
     let child = child.with_context(|| format!("cannot start {}", job.program.path.display()))?;
-    let output = output_in_time(child)?;
+    let output = output_within(child, PATIENCE)?;
     let wall = began.elapsed();
     // Of the children that were waited for: whoever fed it was not.
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
@@ -173,22 +172,6 @@ fn command(program: &Program, job: &Job) -> Command {
     let mut command = Command::new(&program.path);
     command.args(&program.args).current_dir(&job.directory);
     command
-}
-
-/// Waits for a program, and ends it where it does not end.
-fn output_in_time(child: Child) -> Result<Output> {
-    let pid = Pid::from_raw(i32::try_from(child.id())?);
-    let (ended, patience) = channel::<()>();
-    let watch = std::thread::spawn(move || {
-        // Disconnected: the program has ended.
-        if patience.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _gone = kill(pid, Signal::SIGKILL);
-        }
-    });
-    let output = child.wait_with_output();
-    drop(ended);
-    let _ended = watch.join();
-    Ok(output?)
 }
 
 fn end_of(said: &[u8]) -> String {
