@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(
         replies.get(last)?.as_deref(),
         Some("999"),
-        "commands of one slot run in the order they were queued"
+        "commands of one key run in the order they were queued"
     );
 
     // The one that fails says what, where, and whether it ran.

@@ -46,8 +46,7 @@ impl Client {
     /// for user, password and parameters.
     ///
     /// # Errors
-    /// `Config` for a URL that makes no sense, `Auth`, `NotCluster`, `Connect`, `Resolve` or `Timeout` where no seed gives a view of the
-    /// cluster.
+    /// `Config` for a URL that makes no sense; `Auth`, `NotCluster`, `Connect` or `NoTopology` where no seed gives a view of the cluster.
     pub fn connect(url: &str) -> Result<Self> {
         Client::connect_with(Config::from_url(url)?)
     }

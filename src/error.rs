@@ -253,6 +253,14 @@ pub enum ErrorKind {
         /// The first failure's text.
         first: String,
     },
+    /// The server refused one of the commands between MULTI and EXEC, and so all of them.
+    #[error("command {} of the transaction was refused: {refusal}", at + 1)]
+    UnitRefused {
+        /// Why, in the server's words.
+        refusal: ServerError,
+        /// Which of the commands between MULTI and EXEC, from 0.
+        at: usize,
+    },
     /// The server refused MULTI, so the commands of the unit ran one by one, without a transaction around them.
     #[error("MULTI was refused ({refusal}), and {ran} of {commands} commands ran outside of a transaction")]
     UnitBroken {
@@ -377,6 +385,7 @@ impl Error {
     pub fn server(&self) -> Option<&ServerError> {
         match &self.0.kind {
             ErrorKind::Server(error) | ErrorKind::Auth(error) => Some(error),
+            ErrorKind::UnitRefused { refusal, .. } => Some(refusal),
             _ => None,
         }
     }

@@ -36,7 +36,8 @@
 //! | feature | adds |
 //! |---|---|
 //! | `testkit` | a model of a cluster: in memory under virtual time, or behind loopback sockets |
-//! | `cli` | the `panpipe` program (with `testkit`) |
+//! | `io-uring` | a second transport, for Linux 6.1 and later |
+//! | `cli` | the `panpipe` program (with `testkit` and `io-uring`) |
 
 pub mod bulk;
 pub mod client;

@@ -157,7 +157,7 @@ impl Counts {
 
 fn class_of(error: &Error) -> &str {
     match error.kind() {
-        ErrorKind::Server(server) => server.code(),
+        ErrorKind::Server(server) | ErrorKind::UnitRefused { refusal: server, .. } => server.code(),
         ErrorKind::SlotNotServed { .. } => "slot not served",
         ErrorKind::NoNode { .. } => "no node",
         ErrorKind::Redirects { .. } => "too many redirects",

@@ -90,7 +90,7 @@ pub enum RetryUnknown {
     Always,
 }
 
-/// Which commands of one slot keep their order when redirects, migrations and reconnects get in between.
+/// Which commands keep their order when redirects, migrations and reconnects get in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// Commands that share a key, unless both only read. A command whose keys cannot be told shares them all.

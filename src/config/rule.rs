@@ -39,7 +39,7 @@ pub enum Rule {
     UnknownIsFinal,
     /// A command that was not sent whole is not in doubt, and is sent again.
     NeverSent,
-    /// A read is sent again only where no later write of its slot was on the wire.
+    /// A read is sent again only where no later write of its keys was on the wire.
     ReadBehindWrite,
     /// Redirects of one command are counted.
     HopsBound,

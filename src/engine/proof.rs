@@ -1,10 +1,45 @@
 //! What the text of an error proves of its command: whether it ran, and whether the node serves its slot.
 //!
 //! Knows the order in which servers check a command (`processCommand`, server.c): what is found before they execute proves that it did not run.
-//! Refuses to know what follows from that. Invariant: what is not certain counts as run.
+//! A script can answer with any error, so of one only the servers' own sentences prove something. Refuses to know what follows from that.
+//! Invariant: what is not certain counts as run.
 
 use crate::error::Outcome;
 use crate::resp::server_error::{Code, ServerReply, classify};
+
+/// Commands whose reply is what a script returns.
+const SCRIPTS: [&[u8]; 6] = [b"EVAL", b"EVALSHA", b"EVAL_RO", b"EVALSHA_RO", b"FCALL", b"FCALL_RO"];
+
+/// How servers refuse a script before it runs, in words that no call within a script is answered with: `processCommand` and cluster.c of
+/// Redis 6.2 to 8.2 and of Valkey 9.1. OOM, MISCONF, NOREPLICAS and READONLY are not among them: a script that has written may hear them
+/// from `redis.pcall`, and return them.
+const REFUSALS_OF_SCRIPTS: [&[u8]; 10] = [
+    b"TRYAGAIN Multiple keys request during rehashing of slot",
+    b"CLUSTERDOWN Hash slot not served",
+    b"CLUSTERDOWN The cluster is down",
+    b"LOADING Redis is loading the dataset in memory",
+    b"LOADING Valkey is loading the dataset in memory",
+    b"MASTERDOWN Link with MASTER is down",
+    b"NOAUTH Authentication required.",
+    b"CROSSSLOT Keys in request don't hash to the same slot",
+    b"NOSCRIPT No matching script.",
+    b"EXECABORT ",
+];
+
+/// Whether a command is one that runs a script of the caller's.
+pub(crate) fn runs_script(name: &[u8]) -> bool {
+    SCRIPTS.iter().any(|script| script.eq_ignore_ascii_case(name))
+}
+
+/// Whether an error that would prove that its command did not run may be a script's own.
+pub(crate) fn may_be_of_script(text: &[u8]) -> bool {
+    let is_servers = match classify(text) {
+        ServerReply::Moved(_) | ServerReply::Ask(_) | ServerReply::Code(Code::NoPerm) => true,
+        ServerReply::Code(Code::Busy) => text.windows(12).any(|window| window == b" is busy run"),
+        ServerReply::Code(_) => REFUSALS_OF_SCRIPTS.iter().any(|refusal| text.starts_with(refusal)),
+    };
+    proves_no_run(text) && !is_servers
+}
 
 /// Whether an error reply proves that its command did not run.
 pub(crate) fn proves_no_run(text: &[u8]) -> bool {

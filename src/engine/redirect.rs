@@ -5,10 +5,13 @@
 //! question is order, and the fence of its slot (`settle`) answers that.
 
 use crate::config::{Endpoint, Order};
+use crate::engine::conflict::words_of;
 use crate::engine::fence::{Hint, Parked, Rejection};
 use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::lifecycle::LostBecause;
-use crate::engine::proof::{is_from_script, kept_text, outcome_of, serves_the_slot};
+use crate::engine::proof::{
+    is_from_script, kept_text, may_be_of_script, outcome_of, runs_script, serves_the_slot,
+};
 use crate::engine::retry;
 use crate::engine::send_queue::CommandBytes;
 use crate::engine::stats::NodeStats;
@@ -83,8 +86,14 @@ impl Engine {
             self.pop_answered(row);
             self.refresh_failed(row, entry.index, &ServerError::from_bytes(text).to_string(), now);
         } else {
-            let follow = self.is_wanted(&entry) && self.follows_redirects(&entry);
+            let is_doubtful = self.may_be_scripts_own(row, &entry, text);
+            let follow = self.is_wanted(&entry) && self.follows_redirects(&entry) && !is_doubtful;
             match if follow { self.judge(row, &entry, reply, text, now) } else { Verdict::Final } {
+                Verdict::Final if is_doubtful => {
+                    let kind = ErrorKind::Server(ServerError::from_bytes(text));
+                    self.end_with_failure(row, &entry, kind, Outcome::Unknown, false);
+                    return Ok(());
+                }
                 Verdict::Final => self.end_with_error(row, &entry, reply, text),
                 Verdict::GiveUp => self.give_up_redirects(row, &entry, text),
                 verdict => self.hold_back(row, entry, verdict, text, now),
@@ -102,11 +111,24 @@ impl Engine {
         }
     }
 
+    /// Whether a script may have come up with this error, which proves nothing then. (What is said of a unit here was said before any of it
+    /// ran; replies within EXEC's are never judged.)
+    fn may_be_scripts_own(&mut self, row: u16, entry: &InFlight, text: &[u8]) -> bool {
+        may_be_of_script(text)
+            && !entry.is_unit()
+            && entry.is_callers()
+            && words_of(&self.front_bytes(row, entry)).first().is_some_and(|name| runs_script(name))
+    }
+
     /// The error is the command's result.
     fn end_with_error(&mut self, row: u16, entry: &InFlight, reply: ServerReply<'_>, text: &[u8]) {
         // What is said of a unit here was said before any of it could run.
         let outcome = if entry.is_unit() { Outcome::NotExecuted } else { outcome_of(reply, text) };
-        let kind = ErrorKind::Server(ServerError::from_bytes(text));
+        let error = ServerError::from_bytes(text);
+        let kind = match self.refused_part(row).filter(|_| entry.is_unit()) {
+            Some(at) => ErrorKind::UnitRefused { refusal: error, at },
+            None => ErrorKind::Server(error),
+        };
         // A refusal of a unit may be one from before the slot was looked at.
         let serves = !entry.is_unit() && serves_the_slot(reply, text);
         self.end_with_failure(row, entry, kind, outcome, serves);

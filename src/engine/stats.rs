@@ -14,7 +14,7 @@ pub struct NodeStats {
     pub moved: u64,
     /// ASK redirects that were followed.
     pub asks: u64,
-    /// Commands that were held back and tried again (TRYAGAIN, CLUSTERDOWN, LOADING, READONLY).
+    /// Commands that were held back and tried again (TRYAGAIN, CLUSTERDOWN, LOADING, MASTERDOWN, READONLY).
     pub retries: u64,
     /// Connection attempts.
     pub connects: u64,

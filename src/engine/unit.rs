@@ -13,7 +13,7 @@
 use crate::engine::conflict::commands_of;
 use crate::engine::in_flight::InFlight;
 use crate::engine::lifecycle::LostBecause;
-use crate::engine::proof::{kept_text, proves_no_run};
+use crate::engine::proof::{kept_text, may_be_of_script, proves_no_run, runs_script};
 use crate::engine::recv_buf::RecvBuf;
 use crate::engine::time::Timestamp;
 use crate::engine::{Engine, keeps};
@@ -28,15 +28,20 @@ const ABORTED: &[u8] = b"EXECABORT ";
 const ABORTED_BECAUSE: &[u8] = b"EXECABORT Transaction discarded because of: ";
 
 /// How far the unit at the front of a connection has been answered.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct UnitReplies {
     /// Where each of its commands ends, counted from MULTI; EXEC is the last.
     ends: Vec<u32>,
     answered: usize,
-    /// The first refusal of one of its commands.
+    /// The first refusal of one of its commands, and which of those behind MULTI that was.
     refusal: Option<Vec<u8>>,
+    refused_at: Option<usize>,
     /// MULTI was refused, so its commands ran by themselves: how many of them did, as far as has been told.
     ran_alone: Option<usize>,
+    /// One of its commands is a script, and so may answer in a server's words.
+    has_script: bool,
+    /// Such a script may not have run after all.
+    is_vague: bool,
 }
 
 impl UnitReplies {
@@ -59,9 +64,17 @@ impl UnitReplies {
             (None, None) => return Err("a reply within MULTI is neither +OK nor +QUEUED"),
             (None, Some(text)) => {
                 self.ran_alone = (self.answered == 0).then_some(0);
-                self.refusal.get_or_insert_with(|| kept_text(text).to_vec());
+                if self.refusal.is_none() {
+                    self.refusal = Some(kept_text(text).to_vec());
+                    self.refused_at = self.answered.checked_sub(1);
+                }
             }
-            (Some(_), Some(text)) if proves_no_run(text) => {}
+            (Some(ran), Some(text)) if proves_no_run(text) => {
+                if self.has_script && may_be_of_script(text) {
+                    self.is_vague = true;
+                    *ran += 1;
+                }
+            }
             (Some(_), None) if reply.kind() == ReplyKind::Status && reply.as_bytes() == Some(b"QUEUED") => {
                 return Err("a command was queued, and MULTI had been refused");
             }
@@ -81,7 +94,8 @@ impl UnitReplies {
             if ran == 0 {
                 return Ok(UnitEnd::Refused(refusal));
             }
-            let outcome = if ran == commands { Outcome::Executed } else { Outcome::Unknown };
+            let is_certain = ran == commands && !self.is_vague;
+            let outcome = if is_certain { Outcome::Executed } else { Outcome::Unknown };
             let refusal = ServerError::from_bytes(&refusal);
             return Ok(UnitEnd::Failed(ErrorKind::UnitBroken { refusal, ran, commands }, outcome, false));
         }
@@ -125,11 +139,12 @@ impl Engine {
         if self.links.get(usize::from(row)).is_some_and(|link| link.unit.is_none()) {
             let mut at = 0;
             let bytes = self.front_bytes(row, entry);
-            let ends = commands_of(&bytes).map(|(_, len)| {
+            let mut replies = UnitReplies::default();
+            for (words, len) in commands_of(&bytes) {
                 at += len as u32;
-                at
-            });
-            let replies = UnitReplies { ends: ends.collect(), answered: 0, refusal: None, ran_alone: None };
+                replies.ends.push(at);
+                replies.has_script |= words.first().is_some_and(|name| runs_script(name));
+            }
             if let Some(link) = self.links.get_mut(usize::from(row)) {
                 link.unit = Some(Box::new(replies));
             }
@@ -203,6 +218,11 @@ impl Engine {
         }
         recv.consume(frame.len);
         if is_over { Ok(()) } else { Err(STILL_OPEN) }
+    }
+
+    /// Which of the commands of the unit at the front was refused first.
+    pub(crate) fn refused_part(&self, row: u16) -> Option<usize> {
+        self.links.get(usize::from(row))?.unit.as_ref()?.refused_at
     }
 
     /// The end of a reply to the unit at the front whose beginning was dropped: what is left of it may look like anything.

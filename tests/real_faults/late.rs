@@ -1,4 +1,4 @@
-//! **CE7**: commands that ran late, and FencedReconnect, which is there to prevent it.
+//! **RC3 late writes**: commands that ran late, and FencedReconnect, which is there to prevent it.
 //!
 //! A client that has given a connection up, with commands on it, makes another one to the same server; the server may read that one before it has
 //! worked off the first. So what is in doubt there may run behind what was submitted later. That is counted (*ran late*), and is no violation

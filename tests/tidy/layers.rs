@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
 ];
 
 /// What users call: imports every layer, and is imported by no layer.
-const FACADE: [&str; 4] = ["client", "pipeline", "bulk", "pubsub"];
+const FACADE: [&str; 3] = ["client", "pipeline", "bulk"];
 
 /// May import everything; imported by nobody but each other.
 const ON_TOP: [&str; 3] = ["lib", "bin", "testkit"];

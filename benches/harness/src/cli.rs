@@ -73,12 +73,12 @@ enum Command {
     Timeline(Box<timeline::Options>),
     /// Two revisions of the library against each other, round by round.
     Ab(Box<ab::Options>),
-    /// The whole standing table: every part of `list`, with the targets and whether they are met. About a quarter of an hour.
+    /// The whole standing table: every part of `list`, with the targets and whether they are met. Twenty minutes and more.
     Table(TableOptions),
     /// The library over mio and over io_uring, with the floor of each, through workloads, nodes, sizes of values, sleeping and spinning.
-    /// About ten minutes.
+    /// About six minutes.
     Transports(transports::Options),
-    /// What each way of using io_uring costs: the floor with it against the floor without. About five minutes.
+    /// What each way of using io_uring costs: the floor with it against the floor without. A few minutes.
     Ring(ring::Options),
     /// Bulk loading: `panpipe import` against `redis-cli --pipe` and programs that use redis-rs, with the same files. About ten minutes.
     Load(Box<loading::Options>),

@@ -7,7 +7,6 @@ mod demo;
 mod failure;
 mod generate;
 mod import;
-#[allow(dead_code, reason = "parts of it are for what is being written")]
 mod input;
 mod output;
 mod progress;
@@ -34,7 +33,7 @@ Examples:
   panpipe generate --records 1e6 records.resp      a million records to import
   panpipe demo --transport auto                    over io_uring where the system allows it";
 
-/// Said in the help of every command.
+/// Said in the help of every command but `import`, which has codes of its own besides.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well

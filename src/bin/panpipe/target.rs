@@ -22,7 +22,7 @@ Cluster URL: redis://[user:password@]host:port[,host:port...][?timeout_ms=...]; 
 pub(crate) enum TransportChoice {
     /// Nonblocking sockets and epoll or its like: everywhere, always
     Mio,
-    /// io_uring: less processor time for the same commands; Linux 6.1 or later, and an error where the system refuses it
+    /// io_uring: less processor time for pipelines over several nodes; Linux 6.1 or later, and an error where the system refuses it
     Uring,
     /// io_uring where the system allows it, else mio; which one it became is said on standard error
     Auto,

@@ -2,7 +2,7 @@
 //! no new state turns up.
 //!
 //! A state is what the engine and the servers hold, and how far the commands are; times are left out, so that two states which differ in
-//! nothing but how long something still waits count as one. In each state: the unanswered commands of the slot sit on one connection (P1),
+//! nothing but how long something still waits count as one. In each state: the unanswered commands of the slot sit on one connection,
 //! commands that share a key have run in the order of submission, and every result is true. From each state in which nothing new can be
 //! submitted (of one in eight, that is), all comes to its end once the servers agree.
 //!

@@ -195,6 +195,59 @@ fn an_error_that_a_script_passed_on_is_its_result_and_it_is_not_run_again() {
 }
 
 #[test]
+fn what_a_script_may_have_said_itself_is_its_result_and_proves_nothing() {
+    for (name, text, outcome) in [
+        ("EVAL", "TRYAGAIN in a while", "Unknown"),
+        ("EVALSHA", "READONLY You can't write against a read only replica.", "Unknown"),
+        ("fcall", "OOM command not allowed when used memory > 'maxmemory'.", "Unknown"),
+        ("EVAL_RO", "CLUSTERDOWN of my own", "Unknown"),
+        ("EVAL", "LOADING", "Unknown"),
+        ("EVAL", "BUSY doing nothing", "Unknown"),
+        ("EVAL", "NOAUTH nobody", "Unknown"),
+        ("EVAL", "NOPERM ACL failure in script: no permissions", "Executed"),
+        ("EVAL", "ERR unknown command", "Unknown"),
+        ("EVAL", "WRONGTYPE Operation against a key holding the wrong kind of value", "Executed"),
+        ("EVALSHA", "NOSCRIPT No matching script. Please use EVAL.", "NotExecuted"),
+        ("EVAL", "BUSY Valkey is busy running a script. You can only call SCRIPT KILL.", "NotExecuted"),
+        ("EVAL", "NOPERM User default has no permissions to run the 'eval' command", "NotExecuted"),
+    ] {
+        let mut s = Script::start();
+        let batch = s.send(&cmd(name).arg("return").arg(1).key(key_of(A, 1)));
+        s.written(A);
+        s.reply(A, format!("-{text}\r\n"));
+        assert_eq!(s.result(batch, 0), format!("{text} {outcome}"));
+        assert_eq!(s.idle(1_000, &THIRDS).written, [], "{name}: {text}");
+        assert!(s.is_open(A), "{name}: {text}");
+        s.assert_empty();
+    }
+    // Of a command that is no script all of it is the server's.
+    let mut s = Script::start();
+    let batch = s.send(&set(&key_of(A, 1), "v"));
+    s.written(A);
+    s.reply(A, "-BUSY doing nothing\r\n");
+    assert_eq!(s.result(batch, 0), "BUSY doing nothing NotExecuted");
+}
+
+#[test]
+fn a_script_that_a_server_refuses_in_its_own_words_is_sent_again() {
+    for text in [
+        "TRYAGAIN Multiple keys request during rehashing of slot",
+        "LOADING Valkey is loading the dataset in memory",
+    ] {
+        let mut s = Script::start();
+        let batch = s.send(&cmd("EVAL").arg("return 7").arg(1).key(key_of(A, 1)));
+        let sent = s.written(A);
+        s.reply(A, format!("-{text}\r\n"));
+        assert_eq!(s.result(batch, 0), "pending");
+        let again = s.idle(200, &THIRDS).written;
+        assert_eq!(again, [(A, sent)], "{text}");
+        s.reply(A, ":7\r\n");
+        assert_eq!(s.result(batch, 0), ":7\\r\\n");
+        s.assert_empty();
+    }
+}
+
+#[test]
 fn when_credentials_are_withdrawn_nothing_is_sent_again_on_its_own() {
     let mut s = Script::start();
     let key = key_of(A, 1);

@@ -147,11 +147,45 @@ fn what_exec_was_refused_for_decides() {
 }
 
 #[test]
-fn a_command_that_no_server_knows_refuses_the_whole() {
-    let (mut s, _, batch) = sent_pair();
-    s.reply(A, "+OK\r\n-ERR Command not allowed inside a transaction\r\n+QUEUED\r\n-EXECABORT Transaction discarded\r\n");
-    assert_eq!(s.result(batch, 0), "ERR Command not allowed inside a transaction NotExecuted");
-    s.assert_empty();
+fn s105_the_command_for_which_a_unit_was_refused_is_told_with_its_place() {
+    const NOT_HERE: &str = "-ERR Command not allowed inside a transaction\r\n";
+    for (replies, place) in [
+        (format!("+OK\r\n{NOT_HERE}+QUEUED\r\n"), 1),
+        (format!("+OK\r\n+QUEUED\r\n{NOT_HERE}"), 2),
+        (format!("+OK\r\n{NOT_HERE}-ERR unknown command 'INCR'\r\n"), 1),
+    ] {
+        let (mut s, _, batch) = sent_pair();
+        s.reply(A, format!("{replies}-EXECABORT Transaction discarded because of previous errors.\r\n"));
+        assert_eq!(s.result(batch, 0), "UnitRefused NotExecuted");
+        let rows = s.engine.batch(batch).expect("an open batch");
+        let error = rows.reply(0).expect_err("refused").to_string();
+        let told = format!(
+            "command {place} of the transaction was refused: ERR Command not allowed inside a transaction"
+        );
+        assert!(error.contains(&told), "{error}");
+        s.assert_empty();
+    }
+}
+
+#[test]
+fn scripts_that_ran_outside_of_a_refused_multi_may_say_what_they_like() {
+    for (second, expected) in [
+        ("-OOM in the script's words\r\n", "UnitBroken Unknown"),
+        ("-TRYAGAIN Multiple keys request during rehashing of slot\r\n", "UnitBroken Unknown"),
+        (":2\r\n", "UnitBroken Executed"),
+    ] {
+        let mut s = Script::start();
+        let key = key_of(A, 1);
+        let frames = unit(&[&["SET", &key, "1"], &["EVAL", "return 2", "1", &key]]);
+        let batch = s.send_unit(&key, &frames);
+        s.written(A);
+        s.reply(A, format!("-NOPERM no\r\n+OK\r\n{second}-ERR EXEC without MULTI\r\n"));
+        assert_eq!(s.result(batch, 0), expected, "{second:?}");
+        let rows = s.engine.batch(batch).expect("an open batch");
+        let ran = if second.starts_with("-TRYAGAIN") { "1 of 2" } else { "2 of 2" };
+        assert!(rows.reply(0).expect_err("broken").to_string().contains(ran));
+        s.assert_empty();
+    }
 }
 
 #[test]

@@ -38,6 +38,9 @@
 //! | `completion`, `deadline`, `stall` | one result each, in time; and soon, once the cluster is healthy |
 //! | `overtaken`, `doubt`, `surfaced`, `hops`, `hurry` | nobody is failed, or left in doubt, without need; redirects are bounded and paced |
 //! | `wire` | ASKING stands in front of its command, nothing leaves before the handshake is verified, nothing goes back to a node that has named another |
+//! | `fenced`, `transaction` | with `fenced_reconnect` nothing in doubt runs behind a later command; a unit runs as one, or not at all |
+//! | `desync`, `dials` | an honest server is never taken for one that is out of step, and a reply too many ends its connection; attempts to connect are bounded |
+//! | `busy`, `panic` | the engine neither spins nor panics |
 //! | `questions` | several nodes are heard only where a view contradicts what was known when it was asked for |
 //! | `books` | the engine's counters are sums of what it holds; one slot's commands are on one connection ([`panpipe::engine::Audit`]) |
 //! | `life`, `identity`, `remains` | in the end every slot serves at the first attempt, its owner is known, and nothing is held any more |

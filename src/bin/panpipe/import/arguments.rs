@@ -135,7 +135,8 @@ pub(super) struct PaceArgs {
     #[arg(long, value_name = "BYTES", value_parser = quantity::some_bytes)]
     pub(super) rate_bytes: Option<usize>,
 
-    /// How long a command may wait for its reply: failovers and stopped nodes shorter than this cost no record.
+    /// How long a command may wait for its reply. A node that stands still for less than this, and less than 30 s, costs no record; what a node
+    /// owed when it died is unknown (see --unknown).
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = RangedU64ValueParser::<u64>::new().range(1..=86_400))]
     pub(super) timeout: u64,
 }

@@ -420,7 +420,9 @@ impl From<&Problem> for Cause {
 impl From<&Error> for Cause {
     fn from(error: &Error) -> Cause {
         let class = match error.kind() {
-            ErrorKind::Server(server) => server.code().to_owned(),
+            ErrorKind::Server(server) | ErrorKind::UnitRefused { refusal: server, .. } => {
+                server.code().to_owned()
+            }
             ErrorKind::CrossSlot { .. } => "CROSSSLOT".to_owned(),
             kind => {
                 // The variant's name: `Timeout { phase: .. }` is Timeout.

@@ -44,14 +44,10 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use detect::by_name as format_by_name;
-#[allow(unused_imports, reason = "the command that reads with it is being written")]
-pub(crate) use error::{Blame, InputError};
-#[allow(unused_imports, reason = "the command that reads with it is being written")]
+pub(crate) use error::InputError;
 pub(crate) use found::{Command, Commands, Remake};
-#[allow(unused_imports, reason = "the command that reads with it is being written")]
 pub(crate) use options::{Format, InputArgs, InputOptions};
 pub(crate) use source::{Identity, Source};
-#[allow(unused_imports, reason = "the command that reads with it is being written")]
 pub(crate) use verbs::HELP as COMMANDS_HELP;
 
 use decode::Plain;

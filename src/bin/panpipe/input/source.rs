@@ -34,6 +34,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Whether the contents are the same, as far as an identity can tell.
+    #[cfg(test)]
     pub(crate) fn is_same_input(&self, other: &Identity) -> bool {
         (self.bytes, self.first_hash, self.last_hash) == (other.bytes, other.first_hash, other.last_hash)
     }
@@ -46,6 +47,7 @@ enum Bytes {
     #[cfg(unix)]
     Stream(File),
     /// Anything that reads; tests, and systems without descriptors.
+    #[cfg(any(test, not(unix)))]
     Reader(Box<dyn Read>),
 }
 
@@ -79,6 +81,7 @@ impl Source {
     }
 
     /// Bytes of anything that reads.
+    #[cfg(test)]
     pub(crate) fn reader(reader: impl Read + 'static, name: &str) -> Source {
         Source::stream(Bytes::Reader(Box::new(reader)), name)
     }
@@ -102,6 +105,7 @@ impl Source {
                 Bytes::Stream(file) if !is_readable(file, Duration::ZERO) => return Ok(Took::Waiting),
                 #[cfg(unix)]
                 Bytes::Stream(file) => file.read(room),
+                #[cfg(any(test, not(unix)))]
                 Bytes::Reader(reader) => reader.read(room),
             };
             return match read {
