@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::client::Client;
 use crate::command::{Commands, Request, ToRequest};
@@ -54,6 +55,8 @@ pub struct Pipeline<'c, T: Transport = Net> {
     now: Timestamp,
     timeline: Option<Timeline>,
     with_timeline: bool,
+    /// A reply did not fit the type that its command has: whether replies and commands still match is checked with the next flush.
+    is_odd: AtomicBool,
 }
 
 impl<'c, T: Transport> Pipeline<'c, T> {
@@ -74,6 +77,7 @@ impl<'c, T: Transport> Pipeline<'c, T> {
             now,
             timeline: None,
             with_timeline: false,
+            is_odd: AtomicBool::new(false),
         }
     }
 
@@ -127,12 +131,19 @@ impl<'c, T: Transport> Pipeline<'c, T> {
     /// Opens a fresh batch where the last one has been flushed.
     fn refill(&mut self) {
         if self.flushed {
-            self.client.engine.abandon(self.batch);
+            self.let_go();
             self.batch = self.client.engine.open_batch_with(self.options);
             self.flush = self.client.engine.next_sequence();
             self.flushed = false;
             self.timeline = None;
             self.now = self.client.transport.now();
+        }
+    }
+
+    fn let_go(&mut self) {
+        self.client.engine.abandon(self.batch);
+        if std::mem::take(self.is_odd.get_mut()) {
+            self.client.engine.suspect_all();
         }
     }
 
@@ -175,7 +186,7 @@ impl<'c, T: Transport> Pipeline<'c, T> {
         self.flushed = true;
         let batch =
             self.client.engine.batch(self.batch).ok_or_else(|| Error::not_executed(ErrorKind::Cancelled))?;
-        Ok(Replies { batch, flush: self.flush, timeline: self.timeline.as_ref() })
+        Ok(Replies { batch, flush: self.flush, timeline: self.timeline.as_ref(), is_odd: &self.is_odd })
     }
 
     /// Node after node: the next is written when the one before owes nothing any more.
@@ -202,7 +213,7 @@ impl<T: Transport> Commands for Pipeline<'_, T> {
 
 impl<T: Transport> Drop for Pipeline<'_, T> {
     fn drop(&mut self) {
-        self.client.engine.abandon(self.batch);
+        self.let_go();
     }
 }
 
@@ -221,6 +232,7 @@ pub struct Replies<'p> {
     batch: &'p Batch,
     flush: u64,
     timeline: Option<&'p Timeline>,
+    is_odd: &'p AtomicBool,
 }
 
 /// The share of one slot or node in a command that was split.
@@ -241,7 +253,11 @@ impl<'p> Replies<'p> {
     /// # Errors
     /// Whatever became of this command; `Decode` where the reply does not fit `R`; `Config` for a ticket of another flush.
     pub fn get<R: FromReply>(&self, ticket: Ticket<R>) -> Result<R> {
-        self.reply(ticket).map_err(Clone::clone).and_then(R::from_reply)
+        let decoded = R::from_reply(self.reply(ticket).map_err(Clone::clone)?);
+        if decoded.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::Decode { .. })) {
+            self.is_odd.store(true, Relaxed);
+        }
+        decoded
     }
 
     /// The reply of one command as the server sent it, uncopied.

@@ -195,6 +195,26 @@ fn event_driven(client: &mut Client) -> panpipe::Result<()> {
     Ok(())
 }
 
+/// A reply that its command cannot have may be another command's: the next flush finds out.
+fn odd_shapes(c: &mut Client) -> panpipe::Result<()> {
+    c.set("odd", "no number")?;
+    let sentinels = |c: &Client| c.stats().total.sentinels;
+    let before = sentinels(c);
+    assert!(matches!(c.call::<i64>(cmd("GET").key("odd")).unwrap_err().kind(), ErrorKind::Decode { .. }));
+    c.get("odd")?;
+    assert_eq!(sentinels(c), before + 1, "after a call");
+    let mut pipe = c.pipeline();
+    let odd = pipe.call::<i64>(cmd("GET").key("odd"));
+    let replies = pipe.flush()?;
+    assert!(matches!(replies.get(odd).unwrap_err().kind(), ErrorKind::Decode { .. }));
+    let even = pipe.call::<Bytes>(cmd("GET").key("odd"));
+    assert_eq!(pipe.flush()?.get(even)?, "no number");
+    drop(pipe);
+    c.get("odd")?;
+    assert_eq!(sentinels(c), before + 2, "after a pipeline, once");
+    Ok(())
+}
+
 #[test]
 fn replies_have_the_shapes_that_the_methods_promise() {
     for (version, protocol) in [(Version::Redis62, Protocol::Resp2), (Version::Valkey91, Protocol::Resp3)] {
@@ -202,8 +222,16 @@ fn replies_have_the_shapes_that_the_methods_promise() {
         let mut config = Config::from_url(&cluster.url()).expect("an address");
         config.protocol = protocol;
         let mut client = transport::connect_with(config).expect("a client");
-        let parts: [fn(&mut Client) -> panpipe::Result<()>; 7] =
-            [strings, hashes, lists_and_sets, keyspace_and_servers, by_name, pipelined, event_driven];
+        let parts: [fn(&mut Client) -> panpipe::Result<()>; 8] = [
+            strings,
+            hashes,
+            lists_and_sets,
+            keyspace_and_servers,
+            by_name,
+            pipelined,
+            event_driven,
+            odd_shapes,
+        ];
         for part in parts {
             part(&mut client).expect("every command to succeed");
         }

@@ -75,6 +75,8 @@ pub struct Limits {
     pub reconnects_per_second_max: u32,
     /// Bytes of replies that the caller of the event-driven use has not taken yet.
     pub untaken_reply_bytes_max: usize,
+    /// Results that the caller of the event-driven use has not taken yet, failures among them; what is in flight may still add to them.
+    pub untaken_results_max: usize,
     /// Nodes of one view of the topology, at most 4096; a view of more is not believed.
     pub view_nodes_max: usize,
     /// Bytes of one view of the topology, at most 16 MiB; a longer one is not read.
@@ -96,6 +98,7 @@ impl Default for Limits {
             connects_at_once_max: 16,
             reconnects_per_second_max: 50,
             untaken_reply_bytes_max: 256 << 20,
+            untaken_results_max: 1 << 20,
             view_nodes_max: 4096,
             view_bytes_max: 4 << 20,
             frame: FrameLimits::default(),

@@ -175,6 +175,7 @@ impl Engine {
             _ => None,
         };
         link.stats.disconnects += 1;
+        link.stats.protocol_errors += u64::from(matches!(because, LostBecause::Protocol(_)));
         link.refused = matches!(because, LostBecause::Refused(_));
         link.stats.auth_failures += u64::from(matches!(because, LostBecause::Refused(ErrorKind::Auth(_))));
         link.for_now = matches!(because, LostBecause::Full(_) | LostBecause::Loading(_));

@@ -24,6 +24,8 @@ pub struct NodeStats {
     pub timeouts: u64,
     /// Connections closed because replies and commands did not match.
     pub desyncs: u64,
+    /// Connections closed because what came was no RESP, or more than the limits allow.
+    pub protocol_errors: u64,
     /// Out-of-band frames.
     pub pushes: u64,
     /// Commands in doubt that were sent again on another connection.
@@ -61,6 +63,7 @@ impl NodeStats {
         self.disconnects += other.disconnects;
         self.timeouts += other.timeouts;
         self.desyncs += other.desyncs;
+        self.protocol_errors += other.protocol_errors;
         self.pushes += other.pushes;
         self.resent += other.resent;
         self.given_up += other.given_up;

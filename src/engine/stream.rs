@@ -229,6 +229,11 @@ impl Stream {
         if self.done.is_empty() { 0 } else { self.arena.len() + self.outside_bytes }
     }
 
+    /// Results that the caller has not taken.
+    pub(crate) fn untaken(&self) -> usize {
+        self.done.len()
+    }
+
     /// Whether no command is in flight; those that have their result and await their reply count.
     pub(crate) fn is_idle(&self) -> bool {
         self.ops.is_empty()

@@ -319,6 +319,16 @@ impl Engine {
         Ok(())
     }
 
+    #[cold]
+    fn too_much_untaken(&mut self) -> Error {
+        self.windows_full += 1;
+        Error::not_executed(ErrorKind::Full {
+            node: "the completion queue (take results with next_completion)".to_owned(),
+            queued_bytes: self.stream.untaken_bytes() as u64,
+            queued_commands: self.stream.untaken() as u64,
+        })
+    }
+
     /// Submits one command of the event-driven use. Never blocks, makes no system call.
     ///
     /// # Errors
@@ -332,15 +342,11 @@ impl Engine {
     ) -> Result<Token, Error> {
         // Counted before anything can refuse it: a burst whose first command was refused is older than the commands it has.
         let sequence = self.next_sequence();
-        let untaken = self.stream.untaken_bytes();
-        if untaken > self.config.limits.untaken_reply_bytes_max {
-            self.windows_full += 1;
-            let node = "the completion queue (take results with next_completion)".to_owned();
-            return Err(Error::not_executed(ErrorKind::Full {
-                node,
-                queued_bytes: untaken as u64,
-                queued_commands: 0,
-            }));
+        let limits = &self.config.limits;
+        if self.stream.untaken_bytes() > limits.untaken_reply_bytes_max
+            || self.stream.untaken() >= limits.untaken_results_max
+        {
+            return Err(self.too_much_untaken());
         }
         let slack_ms = if self.stream.burst.is_some() { Burst::SLACK_MS } else { 0 };
         let op = StreamOp {

@@ -145,6 +145,7 @@ fn garbage_from_a_server_closes_the_connection_and_fails_what_was_sent() {
     s.reply(A, "HTTP/1.1 400 Bad Request\r\n");
     assert!(!s.is_open(A));
     assert_eq!(s.result(batch, 0), "Protocol Unknown");
+    assert_eq!(s.engine.stats().total.protocol_errors, 1);
 }
 
 #[test]

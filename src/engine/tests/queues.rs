@@ -156,6 +156,28 @@ fn results_that_are_taken_one_behind_never_fill_the_completion_queue() {
 }
 
 #[test]
+fn results_that_nobody_takes_are_bounded_failures_too() {
+    let mut config = config();
+    config.limits.untaken_results_max = 3;
+    let mut s = Script::start_with(config);
+    let far = cmd("MGET").key(key_of(A, 1)).key(key_of(B, 1));
+    let submit = |s: &mut Script, n| {
+        let request = far.request().expect("a good command");
+        s.engine.submit_stream(&request.route(&Route::Node(Endpoint::new("h", 99))), n, 0, s.now)
+    };
+    let mut accepted = 0;
+    for n in 0..20 {
+        if submit(&mut s, n).is_ok() {
+            accepted += 1;
+        }
+        s.tick(1_000);
+    }
+    assert_eq!((accepted, s.completions().len()), (3, 3));
+    assert_eq!(s.engine.stats().windows_full, 17);
+    assert!(submit(&mut s, 20).is_ok(), "they have been taken");
+}
+
+#[test]
 fn a_parked_command_may_not_be_larger_than_any_other() {
     let mut config = config();
     config.limits.command_bytes_max = 1_000;

@@ -5,7 +5,7 @@
 //! command's or another's.
 
 use panpipe::command::{Cmd, Merge, Route, cmd};
-use panpipe::config::RetryUnknown;
+use panpipe::config::{Config, RetryUnknown};
 use panpipe::engine::{BatchId, Timestamp, Token};
 use panpipe::{Endpoint, Outcome};
 use smallvec::SmallVec;
@@ -81,8 +81,8 @@ impl Kind {
         }
     }
 
-    /// Whether the settings allow it to run more than once.
-    pub(crate) fn may_repeat(self, policy: RetryUnknown) -> bool {
+    /// Whether a policy allows it to run more than once.
+    fn may_repeat(self, policy: RetryUnknown) -> bool {
         match policy {
             RetryUnknown::Never => false,
             RetryUnknown::ReadOnly => !self.is_write(),
@@ -146,6 +146,8 @@ pub(crate) enum Waits {
 pub(crate) struct Op {
     pub(crate) number: u32,
     pub(crate) kind: Kind,
+    /// What its caller wants where its reply is lost, if that is not the client's rule.
+    pub(crate) retry_unknown: Option<RetryUnknown>,
     pub(crate) keys: SmallVec<[Key; 2]>,
     pub(crate) padding: usize,
     pub(crate) node: Option<Endpoint>,
@@ -165,6 +167,19 @@ impl Op {
     }
 
     pub(crate) fn command(&self, tags: &[String]) -> Cmd {
+        let command = self.plain_command(tags);
+        match self.retry_unknown {
+            Some(policy) => command.retry_unknown(policy),
+            None => command,
+        }
+    }
+
+    /// Whether it may run more than once, by its own policy or else by the client's.
+    pub(crate) fn may_repeat(&self, config: &Config) -> bool {
+        self.kind.may_repeat(self.retry_unknown.unwrap_or(config.retry_unknown))
+    }
+
+    fn plain_command(&self, tags: &[String]) -> Cmd {
         let name = |n: usize| self.keys[n].name(tags);
         let far = FAR + self.number;
         let node = || self.node.clone().map_or(Route::AnyPrimary, Route::Node);

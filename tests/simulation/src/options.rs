@@ -54,6 +54,8 @@ pub(crate) struct Options {
     /// Of those that are left.
     pub(crate) units_per_mille: u64,
     pub(crate) batches_per_mille: u64,
+    /// Commands with a `retry_unknown` of their own.
+    pub(crate) own_policies_per_mille: u64,
     pub(crate) flushes_per_mille: u64,
     /// Most time of a single command; batches have the client's.
     pub(crate) timeout_ms_max: u64,
@@ -90,6 +92,7 @@ impl Options {
             multi_key_per_mille: *dice.pick(&[0, 100, 300]).unwrap_or(&0),
             units_per_mille,
             batches_per_mille: *dice.pick(&[0, 300, 600, 1000]).unwrap_or(&0),
+            own_policies_per_mille: *dice.pick(&[0, 0, 50, 300]).unwrap_or(&0),
             flushes_per_mille: *dice.pick(&[1000, 500, 200]).unwrap_or(&0),
             timeout_ms_max: if patient { 60_000 } else { dice.between(50, 3_000) },
             theme,

@@ -93,7 +93,7 @@ impl<'a> Judge<'a> {
     /// How often it may have run at most.
     fn most(&self, op: &Op) -> usize {
         let parts = if op.kind.is_split() || op.kind == Kind::Unit { self.parts(op) } else { 1 };
-        if op.kind.may_repeat(self.world.engine.config().retry_unknown) { usize::MAX } else { parts }
+        if op.may_repeat(self.world.engine.config()) { usize::MAX } else { parts }
     }
 
     fn parts(&self, op: &Op) -> usize {
@@ -112,7 +112,7 @@ impl<'a> Judge<'a> {
         if ran > self.most(op) {
             return self.say("repetition", op, format!("ran {ran} times"));
         }
-        let may_repeat = op.kind.may_repeat(self.world.engine.config().retry_unknown);
+        let may_repeat = op.may_repeat(self.world.engine.config());
         if op.kind == Kind::Unit && !may_repeat && !may_be_broken(op) && !self.is_whole(op) {
             return self.say("transaction", op, "did not run as one");
         }
@@ -187,13 +187,12 @@ impl<'a> Judge<'a> {
 
     /// With fenced reconnects the order holds for all that ran, whatever their callers know, and however often they ran.
     fn check_final(&mut self) {
-        let policy = self.world.engine.config().retry_unknown;
         let mut last: BTreeMap<Key, u32> = BTreeMap::new();
         let mut late = Vec::new();
         for (at, execution) in self.journal.iter().enumerate().filter(|(_, execution)| execution.is_write) {
             let Some(op) = self.op_of(execution).filter(|op| op.kind.is_ordered()) else { continue };
             // One that waited to be sent again may have been given up by its caller, or run out of time.
-            if op.kind.may_repeat(policy) && !op.fate.has_run() {
+            if op.may_repeat(self.world.engine.config()) && !op.fate.has_run() {
                 continue;
             }
             for &key in op.keys.iter().filter(|key| is_about(execution, **key, self.world)) {

@@ -75,8 +75,7 @@ impl World {
             return Some(("doubt", "is in doubt and was never written whole".to_owned()));
         }
         // (A read that is sent again forgets what is known of its first attempt.)
-        let was_begun =
-            trail.was_begun == Some(op.done) && !op.kind.may_repeat(self.engine.config().retry_unknown);
+        let was_begun = trail.was_begun == Some(op.done) && !op.may_repeat(self.engine.config());
         was_begun.then(|| ("doubt", "is in doubt although its reply had begun".to_owned()))
     }
 

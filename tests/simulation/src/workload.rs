@@ -1,5 +1,6 @@
 //! What the callers do: submit commands of every kind, flush or not, wait, lose patience.
 
+use panpipe::config::RetryUnknown;
 use panpipe::engine::{BatchId, Engine, Timestamp};
 use panpipe::error::{Error, ErrorKind};
 use panpipe::{Endpoint, Outcome};
@@ -121,9 +122,13 @@ impl World {
         assert!(number < NUMBERS_MAX, "too many commands");
         let nodes = self.net.cluster().nodes_len() as u64;
         let node = self.net.cluster().node(self.dice.below(nodes) as usize);
+        let policies =
+            [RetryUnknown::Never, RetryUnknown::ReadOnly, RetryUnknown::Idempotent, RetryUnknown::Always];
+        let has_own = kind != Kind::Unit && self.dice.per_mille(self.options.own_policies_per_mille);
         let op = Op {
             number,
             kind,
+            retry_unknown: self.dice.pick(&policies).copied().filter(|_| has_own),
             keys,
             padding,
             node: Some(Endpoint::new(node.host(), node.port())),
