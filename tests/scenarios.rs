@@ -31,6 +31,8 @@ mod states;
 mod topologies;
 #[path = "support/transport.rs"]
 mod transport;
+#[path = "scenarios/units.rs"]
+mod units;
 #[path = "scenarios/wires.rs"]
 mod wires;
 #[path = "scenarios/world.rs"]

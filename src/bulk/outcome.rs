@@ -178,8 +178,12 @@ impl Problem {
         self.error.attempts()
     }
 
-    /// What went wrong in words: those of the server where it was the server.
+    /// What went wrong in words: those of the server where it was the server, with the place of the command within a transaction.
     pub fn text(&self) -> String {
-        self.error.server().map_or_else(|| self.error.to_string(), |error| error.text().to_owned())
+        match self.error.kind() {
+            ErrorKind::Server(error) | ErrorKind::Auth(error) => error.text().to_owned(),
+            kind @ ErrorKind::UnitRefused { .. } => kind.to_string(),
+            _ => self.error.to_string(),
+        }
     }
 }

@@ -172,6 +172,10 @@ pub type AddressMap = Arc<dyn Fn(&Endpoint) -> Endpoint + Send + Sync>;
 pub type AcceptNode = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
 
 /// Resolves a host name; `None` in the configuration is the resolver of the standard library, which blocks while it looks a name up.
+///
+/// The client has one thread and waits for the answer, at each attempt to connect. A resolver that must not block looks names up elsewhere, and
+/// answers an error until it knows: what it last found serves then, and where it never found anything the attempt is made again after the
+/// pause between attempts ([`Config::reconnect_min_ms`] and up).
 pub type Resolver = Arc<dyn Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// How a client behaves. All fields have safe defaults; `Debug` prints them whole with secrets redacted.

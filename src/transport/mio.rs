@@ -16,10 +16,11 @@ use ::mio::net::TcpStream;
 use ::mio::{Events, Interest, Poll, Token};
 use smallvec::SmallVec;
 
-use crate::config::{Config, Endpoint, Resolver, TcpOptions};
+use crate::config::{Config, Endpoint, TcpOptions};
 use crate::engine::{ConnId, Engine, Timestamp};
 use crate::transport::alarm::Alarm;
-use crate::transport::socket::{open_socket, resolve, write};
+use crate::transport::names::Names;
+use crate::transport::socket::{open_socket, write};
 use crate::transport::{Need, Pollable, Transport, TransportStats};
 
 /// Most bytes read from one node before the others get their turn.
@@ -37,7 +38,7 @@ pub struct Mio {
     unwritten: VecDeque<ConnId>,
     epoch: Instant,
     tcp: TcpOptions,
-    resolver: Option<Resolver>,
+    names: Names,
     spin: Duration,
     stats: TransportStats,
     /// Makes the pollable descriptor readable for timers and leftovers; made when somebody asks for the descriptor.
@@ -70,7 +71,7 @@ impl Mio {
             unwritten: VecDeque::new(),
             epoch: Instant::now(),
             tcp: config.tcp,
-            resolver: config.resolver.clone(),
+            names: Names::new(config.resolver.clone()),
             spin: Duration::from_micros(u64::from(config.spin_us)),
             stats: TransportStats::default(),
             alarm: None,
@@ -294,7 +295,7 @@ impl Transport for Mio {
     }
 
     fn connect(&mut self, conn: ConnId, endpoint: &Endpoint, engine: &mut Engine) {
-        let addresses = resolve(conn, endpoint, self.resolver.as_ref());
+        let addresses = self.names.resolve(conn, endpoint);
         let dialled = addresses.and_then(|addresses| self.dial(conn, addresses));
         if let Err(error) = dialled {
             let now = self.now();

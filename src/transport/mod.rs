@@ -5,6 +5,7 @@
 
 mod alarm;
 pub mod mio;
+mod names;
 mod net;
 mod socket;
 #[cfg(all(feature = "io-uring", target_os = "linux"))]

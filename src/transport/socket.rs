@@ -7,31 +7,7 @@ use std::time::Duration;
 use ::mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::config::{Endpoint, Resolver, TcpOptions};
-use crate::engine::ConnId;
-
-/// The addresses of an endpoint, in the order in which this attempt tries them.
-pub(super) fn resolve(
-    conn: ConnId,
-    endpoint: &Endpoint,
-    resolver: Option<&Resolver>,
-) -> io::Result<Vec<SocketAddr>> {
-    if let Some(literal) = endpoint.literal() {
-        return Ok(vec![literal]);
-    }
-    let resolved = match resolver {
-        Some(resolve) => resolve(&endpoint.host, endpoint.port),
-        None => std::net::ToSocketAddrs::to_socket_addrs(&(endpoint.host.as_str(), endpoint.port))
-            .map(Iterator::collect),
-    };
-    let mut addresses = resolved.map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot resolve {}: {error}", endpoint.host))
-    })?;
-    // One deadline covers the attempt: begin elsewhere each time, so that a black hole does not hide the addresses behind it.
-    let first = conn.attempt() % addresses.len().max(1);
-    addresses.rotate_left(first);
-    Ok(addresses)
-}
+use crate::config::TcpOptions;
 
 /// A nonblocking socket on its way to `address`.
 pub(super) fn open_socket(address: SocketAddr, options: &TcpOptions) -> io::Result<Socket> {

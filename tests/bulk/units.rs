@@ -140,5 +140,6 @@ fn what_is_no_transaction_of_one_slot_is_refused_and_not_counted() {
     loader.push_unit(&unknown, RawKeys::At(at..at + 1), 2).unwrap();
     let summary = loader.finish(LONG).unwrap();
     assert_eq!((summary.pushed, summary.outcomes.not_executed), (1, 1));
-    assert!(all_problems(&mut loader)[0].text().starts_with("ERR unknown command"));
+    let text = all_problems(&mut loader)[0].text();
+    assert!(text.starts_with("command 1 of the transaction was refused: ERR unknown command"), "{text}");
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::{handshakes, nodes, order, redirects, seeds, states, topologies, wires};
+use crate::{handshakes, nodes, order, redirects, seeds, states, topologies, units, wires};
 
 /// Every scenario that there is. Gaps are intended.
 const NUMBERS: &[u16] = &[
@@ -51,14 +51,13 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("units.rs", "s102_one_asking_stands_before_a_unit"),
     ("units.rs", "s103_a_lost_reply_to_exec_leaves_a_unit_in_doubt_whatever_came_before"),
     ("units.rs", "s104_a_unit_that_had_not_been_sent_whole_did_not_run_and_is_sent_again"),
+    ("units.rs", "s105_the_command_for_which_a_unit_was_refused_is_told_with_its_place"),
     ("units.rs", "s113_pushes_between_the_replies_of_a_unit_change_nothing"),
     ("loss.rs", "s114_user_commands_wait_for_the_verified_handshake"),
     ("deadlines.rs", "s119_cancelled_commands_leave_nothing_behind"),
 ];
 
 const REPLICA_READS: &str = "commands go to primaries: there are no reads from replicas yet";
-const TRANSACTIONS: &str =
-    "MULTI is refused outside of a load: there are no transactions of a caller's own yet";
 
 /// What nothing plays yet, and why.
 const NOT_YET: &[(u16, &str)] = &[
@@ -67,8 +66,6 @@ const NOT_YET: &[(u16, &str)] = &[
     (69, REPLICA_READS),
     (70, REPLICA_READS),
     (92, "there is no TLS yet, so no TLS port that could stand for port 0"),
-    (105, TRANSACTIONS),
-    (107, TRANSACTIONS),
     (108, "WATCH is refused: there are no transactions of a caller's own yet"),
     (109, "blocking commands are refused: there are no connections for them yet"),
     (110, "blocking commands are refused: there are no connections for them yet"),
@@ -92,6 +89,7 @@ fn played() -> BTreeMap<u16, Vec<&'static str>> {
         topologies::NAMES,
         seeds::NAMES,
         handshakes::NAMES,
+        units::NAMES,
     ]
     .concat();
     for name in here.into_iter().chain(TRANSCRIPTS.iter().map(|(_, name)| *name)) {

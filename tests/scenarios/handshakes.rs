@@ -4,7 +4,7 @@ use panpipe::Endpoint;
 use panpipe::config::Secret;
 use panpipe::testkit::{HelloSupport, Quirk};
 
-use crate::names::{A, B, C, resolve_to, resolver, words};
+use crate::names::{A, B, C, forget, resolve_to, resolver, words};
 use crate::script::{Count, PLAIN, Scenario, Step, scenarios};
 use crate::world::{World, command, with_client};
 
@@ -183,6 +183,24 @@ scenarios! {
                 model.restart(A);
             }),
             Step::Do(|world| resolve_to("s120.test", world.model(|model| model.node(A).port()))),
+            Step::Until(|world| world.count(Count::Disconnects) >= 1),
+            Step::Flush(&[("GET a.k", "1")]),
+        ],
+        ..PLAIN
+    };
+
+    s120_while_a_name_cannot_be_resolved_its_last_address_serves => Scenario {
+        cluster: |layout| layout.primaries = 1,
+        config: |config, ports| {
+            resolve_to("down.s120.test", ports[A]);
+            config.resolver = Some(resolver());
+            config.seeds = vec![Endpoint::new("down.s120.test", 1)];
+            config.address_map = Some(std::sync::Arc::new(|_: &Endpoint| Endpoint::new("down.s120.test", 1)));
+        },
+        steps: &[
+            Step::Flush(&[("SET a.k 1", "OK")]),
+            Step::Do(|_| forget("down.s120.test")),
+            Step::Cluster(|model| model.disconnect_all(A)),
             Step::Until(|world| world.count(Count::Disconnects) >= 1),
             Step::Flush(&[("GET a.k", "1")]),
         ],

@@ -72,6 +72,11 @@ pub(crate) fn resolve_to(name: &str, port: u16) {
     ADDRESSES.lock().expect("no holder panics").insert(name.to_owned(), port);
 }
 
+/// From now on nobody can say what the name stands for.
+pub(crate) fn forget(name: &str) {
+    ADDRESSES.lock().expect("no holder panics").remove(name);
+}
+
 /// A resolver that knows those names.
 pub(crate) fn resolver() -> Resolver {
     Arc::new(|host, _| {

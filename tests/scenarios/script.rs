@@ -50,6 +50,8 @@ pub(crate) enum Step {
     Flush(&'static [(&'static str, &'static str)]),
     /// As `Flush`, with a deadline in milliseconds.
     FlushWithin(u64, &'static [(&'static str, &'static str)]),
+    /// MULTI, these commands and EXEC as the one record of a load: `written`, or what became of it.
+    Unit(&'static [&'static str], &'static str),
     /// Commands of the event-driven use; they leave at once. The first of a scenario has number 0.
     Submit(&'static [&'static str]),
     /// As `Submit`, with a deadline in milliseconds.

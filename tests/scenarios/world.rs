@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use panpipe::bulk::RawKeys;
 use panpipe::engine::Timestamp;
 use panpipe::prelude::*;
 use panpipe::testkit::{EmbeddedCluster, Memory, ModelCluster, ModelConfig};
@@ -113,6 +114,7 @@ impl World {
             Step::Late(node, ms) => self.delay(node, ms),
             Step::Flush(commands) => self.flush(&place, 5_000, commands),
             Step::FlushWithin(ms, commands) => self.flush(&place, ms, commands),
+            Step::Unit(commands, expected) => check(&place, &self.unit(commands), expected),
             Step::Submit(commands) => self.submit(5_000, commands),
             Step::SubmitWithin(ms, commands) => self.submit(ms, commands),
             Step::Results(expected) => self.expect_results(&place, expected),
@@ -217,6 +219,30 @@ impl World {
             println!("{place}, {text}: {found}");
             check(&format!("{place}, {text}"), &found, expected);
         }
+    }
+
+    /// What becomes of a transaction that is loaded.
+    pub(crate) fn unit(&mut self, commands: &[&str]) -> String {
+        let wire = |text: &str| {
+            let words = words(text);
+            let word = |word: &String| format!("${}\r\n{word}\r\n", word.len());
+            format!("*{}\r\n{}", words.len(), words.iter().map(word).collect::<String>())
+        };
+        let commands: String = commands.iter().map(|text| wire(text)).collect();
+        let frames = [wire("MULTI"), commands, wire("EXEC")].concat();
+        let options = LoadOptions {
+            on_error: OnError::Skip { count_max: None, percent_max: None },
+            ..LoadOptions::default()
+        };
+        with_client!(self, client => {
+            let mut loader = client.loader(options).expect("options that make sense");
+            match loader.push_unit(frames.as_bytes(), RawKeys::Find, 0) {
+                Err(PushError::Refused(error)) => return shown_error(&error),
+                pushed => pushed.expect("there is room"),
+            }
+            loader.finish(Duration::from_secs(10)).expect("a client that can wait");
+            loader.next_problem().map_or_else(|| "written".to_owned(), |problem| shown_error(&problem.error))
+        })
     }
 
     /// Queues a command of the event-driven use; answers its number.

@@ -40,9 +40,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Endpoint, Resolver, TcpOptions};
+use crate::config::{Config, Endpoint, TcpOptions};
 use crate::engine::{ConnId, Engine, Timestamp};
-use crate::transport::socket::resolve;
+use crate::transport::names::Names;
 use crate::transport::{Need, Pollable, Transport, TransportStats};
 
 use self::alarm::Alarm;
@@ -70,7 +70,7 @@ pub struct Uring {
     large_sends: usize,
     epoch: Instant,
     tcp: TcpOptions,
-    resolver: Option<Resolver>,
+    names: Names,
     spin: Duration,
     stats: TransportStats,
     /// Where the ring may be used.
@@ -97,7 +97,7 @@ impl Uring {
             large_sends: 0,
             epoch: Instant::now(),
             tcp: config.tcp,
-            resolver: config.resolver.clone(),
+            names: Names::new(config.resolver.clone()),
             spin: Duration::from_micros(u64::from(config.spin_us)),
             stats: TransportStats::default(),
             home: Home::here(),
@@ -263,7 +263,7 @@ impl Transport for Uring {
     fn connect(&mut self, conn: ConnId, endpoint: &Endpoint, engine: &mut Engine) {
         let dialled = self
             .settle_on_this_thread(engine)
-            .and_then(|()| resolve(conn, endpoint, self.resolver.as_ref()))
+            .and_then(|()| self.names.resolve(conn, endpoint))
             .and_then(|addresses| self.dial(conn, addresses));
         if let Err(error) = dialled {
             let now = self.now();
