@@ -6,8 +6,9 @@
 //! commands that share a key have run in the order of submission, and every result is true. From each state in which nothing new can be
 //! submitted (of one in eight, that is), all comes to its end once the servers agree.
 //!
-//! `PANPIPE_COMMANDS=4 PANPIPE_DISTURBANCES=1 cargo test --profile simulation --all-features --lib exhaustive -- --nocapture` tries programs of
-//! four commands, and prints how many states there are.
+//! The tests try four programs of two commands, and every program of two. `PANPIPE_COMMANDS=4 PANPIPE_DISTURBANCES=1 cargo test --profile
+//! simulation --all-features --lib exhaustive -- --nocapture` tries the four with four commands, and every program of two still, and
+//! prints how many states there are; with `PANPIPE_PROGRAMS=3` every program of three.
 
 mod digest;
 mod world;
@@ -403,7 +404,11 @@ fn way_to(ways: &[(u32, Option<Choice>)], state: u32) -> Vec<Choice> {
 }
 
 fn try_everything(program: [Kind; 4]) {
-    let program = &program[..number("PANPIPE_COMMANDS").unwrap_or(1) as usize];
+    try_program(&program[..number("PANPIPE_COMMANDS").unwrap_or(2) as usize]);
+}
+
+/// Answers how many states, steps and ways to the end there were.
+fn try_program(program: &[Kind]) -> [usize; 3] {
     let found = explore(program);
     let Found { states, steps, ends } = found;
     println!(
@@ -411,6 +416,43 @@ fn try_everything(program: [Kind; 4]) {
         disturbances()
     );
     assert!(states > 100);
+    [states, steps, ends]
+}
+
+/// Every program of so many commands that begins with this one.
+fn try_programs_from(first: Kind) {
+    const KINDS: [Kind; 4] = [Kind::First, Kind::Second, Kind::Both, Kind::Read];
+    let len = number("PANPIPE_PROGRAMS").unwrap_or(2);
+    let mut all = [0; 3];
+    for number in 0..KINDS.len().pow(len - 1) {
+        let rest = (0..len - 1).map(|at| KINDS[number / KINDS.len().pow(at) % KINDS.len()]);
+        let program: Vec<Kind> = std::iter::once(first).chain(rest).collect();
+        all.iter_mut().zip(try_program(&program)).for_each(|(sum, found)| *sum += found);
+    }
+    let [states, steps, ends] = all;
+    println!(
+        "every program of {len} from {first:?} on: {states} states, {steps} steps, {ends} followed to the end"
+    );
+}
+
+#[test]
+fn every_program_from_a_write_on() {
+    try_programs_from(Kind::First);
+}
+
+#[test]
+fn every_program_from_a_write_of_another_key_on() {
+    try_programs_from(Kind::Second);
+}
+
+#[test]
+fn every_program_from_a_write_of_two_keys_on() {
+    try_programs_from(Kind::Both);
+}
+
+#[test]
+fn every_program_from_a_read_on() {
+    try_programs_from(Kind::Read);
 }
 
 #[test]
