@@ -25,6 +25,18 @@
 //! # }
 //! ```
 //!
+//! # What is promised
+//!
+//! * Each command has one result. Each failure says whether the command ran ([`Outcome`]): executed, not executed, unknown, or executed with its
+//!   reply lost. What is unknown is sent again only where [`RetryUnknown`](config::RetryUnknown) allows it; the default repeats reads alone.
+//! * Two commands of one client that share a key, and do not both read, ran in the order of submission if both end as executed, whatever
+//!   redirects, migrations, failovers and reconnects came between ([`Order`](config::Order)). One that lost its place fails as
+//!   [`Overtaken`](ErrorKind::Overtaken) and did not run.
+//! * Not promised: an order between different keys, among commands without keys, or against a command whose outcome is unknown; that a write
+//!   survives a failover; anything about commands that are routed to a node by name.
+//!
+//! `ARCHITECTURE.md` has the rules and what proves them.
+//!
 //! # Layers
 //!
 //! [`client`], [`pipeline`] and [`bulk`] wait, and own the clock; [`transport`] moves bytes; [`engine`] decides and remembers, without sockets, clock or
