@@ -191,6 +191,18 @@ impl Engine {
         }
     }
 
+    /// A command of the unit at the front was refused, so the whole will be: nothing that is submitted from now on may run ahead of it.
+    pub(crate) fn fence_refused_unit(&mut self, row: u16, slot: u16) {
+        if self.fences.is_fenced(slot) {
+            return self.fence_followers(row, slot);
+        }
+        if self.config.order != Order::Relaxed {
+            let draining = self.flag_sent(row, slot);
+            self.fences.open(slot, draining);
+            self.fences.wake(slot);
+        }
+    }
+
     /// The bytes of the command at the front, without ASKING.
     pub(crate) fn front_bytes(&mut self, row: u16, entry: &InFlight) -> CommandBytes {
         self.links.get_mut(usize::from(row)).map_or_else(CommandBytes::new, |link| {
@@ -308,7 +320,10 @@ impl Engine {
     fn delay_ms(&mut self, tries: u32, verdict: Verdict) -> u64 {
         let paused = keeps!(self.config, PingPongPause);
         match verdict {
-            Verdict::Moved { .. } if paused => retry::moved_delay_ms(tries, &mut self.rng),
+            // An ASK may end such a chain; a chain of them leads in a circle, too.
+            Verdict::Moved { .. } | Verdict::Ask { .. } if paused => {
+                retry::moved_delay_ms(tries, &mut self.rng)
+            }
             Verdict::Later(Because::TryAgain) => retry::tryagain_delay_ms(tries, &mut self.rng),
             Verdict::Later(Because::Unavailable | Because::Refused) => {
                 retry::unavailable_delay_ms(tries, &mut self.rng)
@@ -382,7 +397,7 @@ impl Engine {
             self.fences.open(slot, draining);
         }
         self.mark_refused(slot, verdict);
-        let not_before = self.advise_fence(slot, sequence, verdict, now);
+        let not_before = self.advise_fence(slot, sequence, held.hops, verdict, now);
         self.park(Parked { not_before, ..parked });
         self.fences.wake(slot);
     }
@@ -409,13 +424,24 @@ impl Engine {
     }
 
     /// Tells a fence what the latest rejection asks for; answers how long the rejected command waits by itself.
-    fn advise_fence(&mut self, slot: u16, sequence: u64, verdict: Verdict, now: Timestamp) -> Timestamp {
+    fn advise_fence(
+        &mut self,
+        slot: u16,
+        sequence: u64,
+        hops: u8,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Timestamp {
         let Some(fence) = self.fences.get_mut(slot) else { return now };
         fence.recalls = true;
         fence.refused_last = sequence;
         let mut tries = fence.rounds + 1;
         match verdict {
-            Verdict::Ask { .. } => fence.hint = Hint::Rounds,
+            Verdict::Ask { .. } => {
+                fence.hint = Hint::Rounds;
+                // Rounds are how a slot migrates, however many there are; what counts is how often this command was sent on.
+                tries = u32::from(hops);
+            }
             Verdict::Moved { .. } => fence.hint = Hint::Probe,
             Verdict::Later(Because::TryAgain) => {
                 // It serves the slot, and some of the command's keys are elsewhere: no reason for others to wait.

@@ -173,11 +173,13 @@ impl Engine {
         else {
             return Ok(());
         };
-        if let Some(ServerReply::Moved(redirect)) = reply.error().map(classify) {
+        if let Some(text) = reply.error() {
             // Now, while it is news. What follows waits until EXEC has been answered: the unit holds its place at the front.
-            self.note_moved(row, &entry, redirect, now);
+            if let ServerReply::Moved(redirect) = classify(text) {
+                self.note_moved(row, &entry, redirect, now);
+            }
             if keeps!(self.config, UnitFence) {
-                self.fence_followers(row, entry.slot);
+                self.fence_refused_unit(row, entry.slot);
             }
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };

@@ -361,3 +361,52 @@ fn a_redirect_that_is_not_followed_calls_back_what_the_fence_has_sent_behind_it(
     assert_eq!(s.result(batch, 0), "Redirects NotExecuted");
     assert_eq!(s.written(A), b"", "the slot is known to be elsewhere");
 }
+
+#[test]
+fn nodes_that_send_a_command_round_with_ask_are_asked_with_pauses_that_grow() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    let batch = s.send(&get(&key));
+    s.written(A);
+    s.reply(A, ask(&key, B));
+    s.accept(B);
+    let asked = [wire(&["ASKING"]), wire(&["GET", &key])].concat();
+    let mut waited = Vec::new();
+    for _ in 0..8 {
+        let mut ms = 0;
+        while s.written(B) != asked {
+            s.tick(1);
+            ms += 1;
+            assert!(ms < 200, "it is sent on");
+        }
+        waited.push(ms);
+        // It names itself: it has taken another node's address, and does not know yet.
+        s.reply(B, format!("+OK\r\n{}", ask(&key, B)));
+    }
+    assert_eq!(waited[..2], [0, 0], "the first hops are free");
+    assert!(waited[7] >= 16 && waited.iter().sum::<u64>() > 30, "{waited:?}");
+    while s.written(B) != asked {
+        s.tick(1);
+    }
+    s.reply(B, "+OK\r\n$1\r\nv\r\n");
+    assert_eq!(s.result(batch, 0), "$1\\r\\nv\\r\\n");
+    s.assert_empty();
+}
+
+#[test]
+fn commands_of_a_slot_that_migrates_are_sent_on_without_a_pause_however_many_there_are() {
+    let mut s = Script::start();
+    let key = key_of(A, 1);
+    for n in 0..50 {
+        let batch = s.send(&get(&key));
+        s.written(A);
+        s.reply(A, ask(&key, B));
+        if n == 0 {
+            s.accept(B);
+        }
+        assert!(s.written(B).ends_with(&wire(&["GET", &key])), "{n}: at once");
+        s.reply(B, "+OK\r\n$1\r\nv\r\n");
+        assert_eq!(s.result(batch, 0), "$1\\r\\nv\\r\\n");
+    }
+    s.assert_empty();
+}

@@ -391,3 +391,29 @@ fn a_unit_conflicts_with_commands_on_each_of_its_keys() {
     assert_eq!(s.result(batch, 1), "$1\\r\\nv\\r\\n");
     s.assert_empty();
 }
+
+#[test]
+fn what_is_submitted_once_a_part_of_a_unit_was_refused_waits_behind_it() {
+    for refusal in [ask(&key_of(A, 1), B), "-TRYAGAIN Multiple keys request\r\n".to_owned()] {
+        let (mut s, key, batch) = sent_pair();
+        s.reply(A, format!("+OK\r\n{refusal}"));
+        let later = s.send(&get(&key));
+        assert_eq!(s.written(A), b"", "{refusal}");
+        s.reply(A, "+QUEUED\r\n-EXECABORT Transaction discarded because of previous errors.\r\n");
+        if refusal.starts_with("-ASK") {
+            s.accept(B);
+            assert!(s.written(B).ends_with(&pair(&key)));
+            s.reply(B, format!("+OK\r\n{QUEUED}*2\r\n+OK\r\n:2\r\n"));
+            // What comes behind it asks the source first: a round.
+            assert!(s.written(A).ends_with(&wire(&["GET", &key])));
+        } else {
+            s.tick(50);
+            assert_eq!(s.written(A), [pair(&key), wire(&["GET", &key])].concat());
+            s.reply(A, format!("{QUEUED}*2\r\n+OK\r\n:2\r\n"));
+        }
+        assert_eq!(s.result(batch, 0), "*2\\r\\n+OK\\r\\n:2\\r\\n");
+        s.reply(A, "$1\r\n2\r\n");
+        assert_eq!(s.result(later, 0), "$1\\r\\n2\\r\\n");
+        s.assert_empty();
+    }
+}
