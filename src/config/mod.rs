@@ -175,7 +175,7 @@ pub type AcceptNode = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
 ///
 /// The client has one thread and waits for the answer, at each attempt to connect. A resolver that must not block looks names up elsewhere, and
 /// answers an error until it knows: what it last found serves then, and where it never found anything the attempt is made again after the
-/// pause between attempts ([`Config::reconnect_min_ms`] and up).
+/// pause between attempts ([`Config::reconnect_min_ms`] and up). An error never withdraws an address; another answer does.
 pub type Resolver = Arc<dyn Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// How a client behaves. All fields have safe defaults; `Debug` prints them whole with secrets redacted.

@@ -43,9 +43,10 @@ impl ConnId {
         ConnId { node: number as u16, generation: (number >> 16) as u32 }
     }
 
-    /// Counts the attempts to connect to this node.
+    /// Counts the attempts to connect to this node, from 0.
     pub fn attempt(self) -> usize {
-        self.generation as usize
+        // Each has two numbers: one while it lasts, and one behind it.
+        (self.generation >> 1) as usize
     }
 
     /// The node's row; at most one connection of a row is alive at a time.

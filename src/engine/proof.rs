@@ -10,10 +10,9 @@ use crate::resp::server_error::{Code, ServerReply, classify};
 /// Commands whose reply is what a script returns.
 const SCRIPTS: [&[u8]; 6] = [b"EVAL", b"EVALSHA", b"EVAL_RO", b"EVALSHA_RO", b"FCALL", b"FCALL_RO"];
 
-/// How servers refuse a script before it runs, in words that no call within a script is answered with: `processCommand` and cluster.c of
-/// Redis 6.2 to 8.2 and of Valkey 9.1. OOM, MISCONF, NOREPLICAS and READONLY are not among them: a script that has written may hear them
-/// from `redis.pcall`, and return them.
-const REFUSALS_OF_SCRIPTS: [&[u8]; 10] = [
+/// How servers refuse a script before it runs, in words that no call within a script is answered with: `processCommand`, cluster.c and
+/// `scriptPrepareForRun` of Redis 6.2 to 8.2 and of Valkey 9.1.
+const REFUSALS_OF_SCRIPTS: [&[u8]; 11] = [
     b"TRYAGAIN Multiple keys request during rehashing of slot",
     b"CLUSTERDOWN Hash slot not served",
     b"CLUSTERDOWN The cluster is down",
@@ -23,7 +22,14 @@ const REFUSALS_OF_SCRIPTS: [&[u8]; 10] = [
     b"NOAUTH Authentication required.",
     b"CROSSSLOT Keys in request don't hash to the same slot",
     b"NOSCRIPT No matching script.",
-    b"EXECABORT ",
+    b"OOM allow-oom flag is not set on the script",
+    b"READONLY Can not run script with write flag",
+];
+
+/// What a function's declared flags decide before it runs. A script by EVAL may hear the same from `redis.pcall`, write then, and return it.
+const REFUSALS_OF_FUNCTIONS: [&[u8]; 2] = [
+    b"OOM command not allowed when used memory > 'maxmemory'.",
+    b"NOREPLICAS Not enough good replicas to write.",
 ];
 
 /// Whether a command is one that runs a script of the caller's.
@@ -31,14 +37,28 @@ pub(crate) fn runs_script(name: &[u8]) -> bool {
     SCRIPTS.iter().any(|script| script.eq_ignore_ascii_case(name))
 }
 
-/// Whether an error that would prove that its command did not run may be a script's own.
-pub(crate) fn may_be_of_script(text: &[u8]) -> bool {
+/// Whether an error that would prove that its command did not run may be a script's own; `name` is the command that runs it.
+pub(crate) fn may_be_of_script(name: &[u8], text: &[u8]) -> bool {
+    let begins = |refusals: &[&[u8]]| refusals.iter().any(|refusal| text.starts_with(refusal));
     let is_servers = match classify(text) {
-        ServerReply::Moved(_) | ServerReply::Ask(_) | ServerReply::Code(Code::NoPerm) => true,
-        ServerReply::Code(Code::Busy) => text.windows(12).any(|window| window == b" is busy run"),
-        ServerReply::Code(_) => REFUSALS_OF_SCRIPTS.iter().any(|refusal| text.starts_with(refusal)),
+        ServerReply::Moved(_) | ServerReply::Ask(_) => true,
+        ServerReply::Code(Code::NoPerm) => contains(text, b"o permissions to "),
+        ServerReply::Code(Code::Busy) => contains(text, b" is busy running "),
+        ServerReply::Code(Code::Misconf) => contains(text, b"Writable scripts are blocked"),
+        // Of the command itself; of a call within a script servers say it in other words.
+        ServerReply::Code(_) if is_no_command(text) => {
+            text.windows(name.len().max(1)).any(|window| window.eq_ignore_ascii_case(name))
+        }
+        ServerReply::Code(_) => {
+            let is_function = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"FCALL"));
+            begins(&REFUSALS_OF_SCRIPTS) || (is_function && begins(&REFUSALS_OF_FUNCTIONS))
+        }
     };
     proves_no_run(text) && !is_servers
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 /// Whether an error reply proves that its command did not run.
@@ -109,6 +129,5 @@ pub(crate) fn kept_text(text: &[u8]) -> &[u8] {
 
 /// Errors that a script passes on end in its name (`script: 5e2f…, on @user_script:1.`).
 pub(crate) fn is_from_script(text: &[u8]) -> bool {
-    text.windows(8).any(|window| window == b"script: ")
-        || text.windows(12).any(|window| window == b"@user_script")
+    contains(text, b"script: ") || contains(text, b"@user_script")
 }

@@ -1,11 +1,10 @@
 //! Rejected commands: what a rejection teaches, and whether the command may be sent again.
 //!
 //! A top-level MOVED, ASK, TRYAGAIN, CLUSTERDOWN, LOADING, MASTERDOWN or READONLY proves that the command did not run: the server checks
-//! all of these before it executes (`processCommand`, server.c). So sending it again is not a retry in the at-most-once sense; the only
+//! all of these before it executes (`processCommand`, server.c; of a script's errors `proof` says which count). So sending it again is not a retry in the at-most-once sense; the only
 //! question is order, and the fence of its slot (`settle`) answers that.
 
 use crate::config::{Endpoint, Order};
-use crate::engine::conflict::words_of;
 use crate::engine::fence::{Hint, Parked, Rejection};
 use crate::engine::in_flight::{InFlight, NO_SLOT, REFRESH};
 use crate::engine::lifecycle::LostBecause;
@@ -113,11 +112,18 @@ impl Engine {
 
     /// Whether a script may have come up with this error, which proves nothing then. (What is said of a unit here was said before any of it
     /// ran; replies within EXEC's are never judged.)
-    fn may_be_scripts_own(&mut self, row: u16, entry: &InFlight, text: &[u8]) -> bool {
-        may_be_of_script(text)
-            && !entry.is_unit()
-            && entry.is_callers()
-            && words_of(&self.front_bytes(row, entry)).first().is_some_and(|name| runs_script(name))
+    fn may_be_scripts_own(&self, row: u16, entry: &InFlight, text: &[u8]) -> bool {
+        let reply = classify(text);
+        if outcome_of(reply, text) != Outcome::NotExecuted || entry.is_unit() || !entry.is_callers() {
+            return false;
+        }
+        let mut start = [0; 48];
+        let Some(link) = self.links.get(usize::from(row)) else { return false };
+        let len = link.queue.peek(link.queue.acked() + u64::from(entry.asking_len()), &mut start);
+        // `*count`, `$length`, and the name itself.
+        let name = start.get(..len).and_then(|start| start.split(|&byte| byte == b'\n').nth(2));
+        let name = name.and_then(|line| line.strip_suffix(b"\r"));
+        name.is_some_and(|name| runs_script(name) && may_be_of_script(name, text))
     }
 
     /// The error is the command's result.
@@ -192,11 +198,12 @@ impl Engine {
     }
 
     /// A command of the unit at the front was refused, so the whole will be: nothing that is submitted from now on may run ahead of it.
-    pub(crate) fn fence_refused_unit(&mut self, row: u16, slot: u16) {
+    pub(crate) fn fence_refused_unit(&mut self, row: u16, slot: u16, is_moved: bool) {
         if self.fences.is_fenced(slot) {
-            return self.fence_followers(row, slot);
-        }
-        if self.config.order != Order::Relaxed {
+            if is_moved {
+                self.fence_followers(row, slot);
+            }
+        } else if self.config.order != Order::Relaxed {
             let draining = self.flag_sent(row, slot);
             self.fences.open(slot, draining);
             self.fences.wake(slot);
@@ -370,8 +377,11 @@ impl Engine {
         }
         let slot = entry.slot;
         let redirect = matches!(verdict, Verdict::Moved { .. } | Verdict::Ask { .. });
+        // Without order no fence stays to count them.
+        let is_hop =
+            redirect || (verdict == Verdict::Later(Because::Circular) && self.config.order == Order::Relaxed);
         let mut held = entry.unsent();
-        held.hops = held.hops.saturating_add(u8::from(redirect));
+        held.hops = held.hops.saturating_add(u8::from(is_hop));
         if slot == NO_SLOT {
             return self.send_keyless_on(held, &bytes, verdict, now);
         }
@@ -408,7 +418,9 @@ impl Engine {
         self.fences.open(slot, 0);
         self.mark_refused(slot, verdict);
         let tries = match verdict {
-            Verdict::Moved { .. } | Verdict::Ask { .. } => u32::from(parked.entry.hops),
+            Verdict::Moved { .. } | Verdict::Ask { .. } | Verdict::Later(Because::Circular) => {
+                u32::from(parked.entry.hops)
+            }
             _ => self.fences.get_mut(slot).map_or(1, |fence| fence.count_tryagain(parked.sequence, now)),
         };
         let not_before = now.after_ms(self.delay_ms(tries, verdict));
@@ -455,10 +467,15 @@ impl Engine {
             return not_before;
         }
         let Some(fence) = self.fences.get_mut(slot) else { return now };
+        // The source goes on serving what it still has: one command in a circle waits by itself.
+        let (own, not_before) = match verdict {
+            Verdict::Ask { .. } if not_before > now => (not_before, now),
+            _ => (Timestamp::ZERO, not_before),
+        };
         // The longest delay of a window of rejections counts; a wait for an owner is over with any answer.
         let standing = if fence.not_before == Timestamp::NEVER { Timestamp::ZERO } else { fence.not_before };
         fence.not_before = standing.max(not_before);
-        Timestamp::ZERO
+        own
     }
 
     fn send_keyless_on(&mut self, entry: InFlight, bytes: &CommandBytes, verdict: Verdict, now: Timestamp) {

@@ -281,6 +281,25 @@ impl SendQueue {
         }
     }
 
+    /// Copies what is held from `start` on, as much as fits; answers how much that was. Freezes nothing.
+    pub(crate) fn peek(&self, start: u64, out: &mut [u8]) -> usize {
+        let mut skip = start.saturating_sub(self.base) as usize;
+        let (mut room, mut taken) = (out.iter_mut(), 0);
+        let tail = self.tail.get(..self.filled).unwrap_or_default();
+        for piece in self.segments.iter().map(AsRef::as_ref).chain([tail]) {
+            let part: &[u8] = piece.get(skip..).unwrap_or_default();
+            skip = skip.saturating_sub(piece.len());
+            for (&byte, place) in part.iter().zip(room.by_ref()) {
+                *place = byte;
+                taken += 1;
+            }
+            if room.len() == 0 {
+                break;
+            }
+        }
+        taken
+    }
+
     /// Shares the bytes `start..start + len`; they stay in the queue.
     pub(crate) fn share(&mut self, start: u64, len: u64) -> CommandBytes {
         let starts = self.segment_starts();

@@ -344,7 +344,7 @@ impl Engine {
         let sequence = self.next_sequence();
         let limits = &self.config.limits;
         if self.stream.untaken_bytes() > limits.untaken_reply_bytes_max
-            || self.stream.untaken() >= limits.untaken_results_max
+            || self.stream.untaken() >= limits.untaken_results_max.max(1)
         {
             return Err(self.too_much_untaken());
         }

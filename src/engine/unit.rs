@@ -38,8 +38,8 @@ pub(crate) struct UnitReplies {
     refused_at: Option<usize>,
     /// MULTI was refused, so its commands ran by themselves: how many of them did, as far as has been told.
     ran_alone: Option<usize>,
-    /// One of its commands is a script, and so may answer in a server's words.
-    has_script: bool,
+    /// Which of its commands are scripts, and so may answer in a server's words; with the names that run them.
+    scripts: Vec<(usize, Vec<u8>)>,
     /// Such a script may not have run after all.
     is_vague: bool,
 }
@@ -70,7 +70,9 @@ impl UnitReplies {
                 }
             }
             (Some(ran), Some(text)) if proves_no_run(text) => {
-                if self.has_script && may_be_of_script(text) {
+                let answered = self.answered;
+                let script = self.scripts.iter().find(|(at, _)| *at == answered);
+                if script.is_some_and(|(_, name)| may_be_of_script(name, text)) {
                     self.is_vague = true;
                     *ran += 1;
                 }
@@ -140,10 +142,12 @@ impl Engine {
             let mut at = 0;
             let bytes = self.front_bytes(row, entry);
             let mut replies = UnitReplies::default();
-            for (words, len) in commands_of(&bytes) {
+            for (number, (words, len)) in commands_of(&bytes).enumerate() {
                 at += len as u32;
                 replies.ends.push(at);
-                replies.has_script |= words.first().is_some_and(|name| runs_script(name));
+                if let Some(name) = words.first().filter(|name| runs_script(name)) {
+                    replies.scripts.push((number, name.to_vec()));
+                }
             }
             if let Some(link) = self.links.get_mut(usize::from(row)) {
                 link.unit = Some(Box::new(replies));
@@ -175,11 +179,13 @@ impl Engine {
         };
         if let Some(text) = reply.error() {
             // Now, while it is news. What follows waits until EXEC has been answered: the unit holds its place at the front.
-            if let ServerReply::Moved(redirect) = classify(text) {
+            let reply = classify(text);
+            if let ServerReply::Moved(redirect) = reply {
                 self.note_moved(row, &entry, redirect, now);
             }
             if keeps!(self.config, UnitFence) {
-                self.fence_refused_unit(row, entry.slot);
+                let is_moved = matches!(reply, ServerReply::Moved(_));
+                self.fence_refused_unit(row, entry.slot, is_moved);
             }
         }
         let Some(link) = self.links.get_mut(usize::from(row)) else { return Ok(()) };

@@ -65,7 +65,7 @@ impl Names {
         if self.last_found.get(endpoint).is_some_and(|last| last == found) {
             return;
         }
-        if self.last_found.len() >= REMEMBERED_MAX {
+        if self.last_found.len() >= REMEMBERED_MAX && !self.last_found.contains_key(endpoint) {
             self.last_found.clear();
         }
         self.last_found.insert(endpoint.clone(), found.to_vec());
@@ -116,6 +116,18 @@ mod tests {
         assert_eq!(ask(), addresses(&[1, 2]), "none is no answer");
         assert_eq!(ask(), addresses(&[3]), "it has moved");
         assert_eq!(ask(), addresses(&[3]));
+    }
+
+    #[test]
+    fn each_attempt_begins_with_another_address() {
+        // As connections are numbered: two numbers for each attempt.
+        let firsts = [1u64, 3, 5, 7].map(|generation| {
+            let mut names = names(vec![Ok(addresses(&[1, 2]))]);
+            let conn = ConnId::from_u64(generation << 16);
+            names.resolve(conn, &Endpoint::new("db.example", 7000)).expect("found")[0]
+        });
+        let [one, two] = [addresses(&[1])[0], addresses(&[2])[0]];
+        assert_eq!(firsts, [one, two, one, two]);
     }
 
     #[test]

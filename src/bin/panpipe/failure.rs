@@ -60,7 +60,10 @@ impl Failure {
     pub(crate) fn from_library(what: &str, error: &Error) -> Self {
         let code = match error.kind() {
             ErrorKind::Server(reply) if NOT_SERVING.contains(&reply.code()) => CLUSTER,
-            ErrorKind::Server(_) | ErrorKind::Decode { .. } | ErrorKind::Full { .. } => CHECK,
+            ErrorKind::Server(_)
+            | ErrorKind::UnitRefused { .. }
+            | ErrorKind::Decode { .. }
+            | ErrorKind::Full { .. } => CHECK,
             ErrorKind::TooLarge { .. } => INPUT,
             _ => CLUSTER,
         };

@@ -138,6 +138,10 @@ fn agree_with_model(seed: u64) {
             _ => take_back_last(&mut rng, &mut queue, &mut model, &mut lens),
         }
         queue.invariants();
+        let start = model.acked + rng.below((model.bytes.len() - model.acked) as u64 + 1) as usize;
+        let mut seen = [0; 48];
+        let len = queue.peek(start as u64, &mut seen);
+        assert_eq!(seen[..len], model.bytes[start..model.bytes.len().min(start + 48)], "seed {seed}");
         let expected = &model.bytes[model.sent..model.flushed];
         let got = unsent(&queue, usize::MAX);
         assert!(

@@ -309,6 +309,7 @@ impl Script {
     pub(super) fn assert_empty(&self) {
         let stats = self.engine.stats();
         assert_eq!((stats.in_flight, stats.queued_bytes, stats.parked), (0, 0, 0));
+        assert!(self.engine.fences.is_empty(), "a fence around nothing");
     }
 }
 

@@ -221,13 +221,42 @@ fn what_a_script_may_have_said_itself_is_its_result_and_proves_nothing() {
     for (name, text, outcome) in [
         ("EVAL", "TRYAGAIN in a while", "Unknown"),
         ("EVALSHA", "READONLY You can't write against a read only replica.", "Unknown"),
-        ("fcall", "OOM command not allowed when used memory > 'maxmemory'.", "Unknown"),
+        ("fcall", "OOM command not allowed when used memory > 'maxmemory'.", "NotExecuted"),
+        ("FCALL", "NOREPLICAS Not enough good replicas to write.", "NotExecuted"),
+        (
+            "EVAL",
+            "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+            "NotExecuted",
+        ),
+        (
+            "EVAL",
+            "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts.",
+            "NotExecuted",
+        ),
+        ("EVAL", "CROSSSLOT Keys in request don't hash to the same slot", "NotExecuted"),
+        ("FCALL", "ERR unknown command `FCALL`, with args beginning with: `f`", "NotExecuted"),
+        ("EVAL", "ERR wrong number of arguments for 'eval' command", "NotExecuted"),
+        (
+            "EVAL",
+            "NOPERM this user has no permissions to access one of the keys used as arguments",
+            "NotExecuted",
+        ),
+        ("EVAL", "NOPERM No permissions to access a key", "NotExecuted"),
+        (
+            "EVAL",
+            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            "NotExecuted",
+        ),
         ("EVAL_RO", "CLUSTERDOWN of my own", "Unknown"),
         ("EVAL", "LOADING", "Unknown"),
         ("EVAL", "BUSY doing nothing", "Unknown"),
         ("EVAL", "NOAUTH nobody", "Unknown"),
         ("EVAL", "NOPERM ACL failure in script: no permissions", "Executed"),
         ("EVAL", "ERR unknown command", "Unknown"),
+        ("EVAL", "NOPERM tenant is read-only", "Unknown"),
+        ("EVAL", "MISCONF no", "Unknown"),
+        ("EVAL", "OOM command not allowed when used memory > 'maxmemory'.", "Unknown"),
+        ("FCALL_RO", "NOREPLICAS not enough", "Unknown"),
         ("EVAL", "WRONGTYPE Operation against a key holding the wrong kind of value", "Executed"),
         ("EVALSHA", "NOSCRIPT No matching script. Please use EVAL.", "NotExecuted"),
         ("EVAL", "BUSY Valkey is busy running a script. You can only call SCRIPT KILL.", "NotExecuted"),
@@ -254,7 +283,9 @@ fn what_a_script_may_have_said_itself_is_its_result_and_proves_nothing() {
 fn a_script_that_a_server_refuses_in_its_own_words_is_sent_again() {
     for text in [
         "TRYAGAIN Multiple keys request during rehashing of slot",
+        "LOADING Redis is loading the dataset in memory",
         "LOADING Valkey is loading the dataset in memory",
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     ] {
         let mut s = Script::start();
         let batch = s.send(&cmd("EVAL").arg("return 7").arg(1).key(key_of(A, 1)));

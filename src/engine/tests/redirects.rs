@@ -397,16 +397,44 @@ fn nodes_that_send_a_command_round_with_ask_are_asked_with_pauses_that_grow() {
 fn commands_of_a_slot_that_migrates_are_sent_on_without_a_pause_however_many_there_are() {
     let mut s = Script::start();
     let key = key_of(A, 1);
+    let mut batch = s.send(&get(&key));
+    let mut to_source = s.written(A);
     for n in 0..50 {
-        let batch = s.send(&get(&key));
-        s.written(A);
+        assert!(to_source.ends_with(&wire(&["GET", &key])), "{n}: {}", to_source.escape_ascii());
         s.reply(A, ask(&key, B));
         if n == 0 {
             s.accept(B);
         }
+        // The fence never lifts: the next one is there before this one is answered.
+        let next = s.send(&get(&key));
         assert!(s.written(B).ends_with(&wire(&["GET", &key])), "{n}: at once");
         s.reply(B, "+OK\r\n$1\r\nv\r\n");
         assert_eq!(s.result(batch, 0), "$1\\r\\nv\\r\\n");
+        to_source = s.written(A);
+        batch = next;
     }
+    s.reply(A, "$1\r\nv\r\n");
+    assert_eq!(s.result(batch, 0), "$1\\r\\nv\\r\\n");
     s.assert_empty();
+}
+
+#[test]
+fn a_command_that_is_sent_in_a_circle_does_not_hold_up_the_others_of_its_slot() {
+    let mut s = Script::start();
+    let (gone, there) = (key_of(A, 1), key_of(A, 1).replace('}', "}2"));
+    let batch = s.send(&get(&gone));
+    s.written(A);
+    s.reply(A, ask(&gone, B));
+    s.accept(B);
+    for _ in 0..6 {
+        while !s.written(B).ends_with(&wire(&["GET", &gone])) {
+            s.tick(1);
+        }
+        s.reply(B, format!("+OK\r\n{}", ask(&gone, B)));
+    }
+    let other = s.send(&get(&there));
+    s.tick(1);
+    assert!(s.written(A).ends_with(&wire(&["GET", &there])), "while the first one waits");
+    s.reply(A, "$1\r\nv\r\n");
+    assert_eq!((s.result(other, 0), s.result(batch, 0)), ("$1\\r\\nv\\r\\n".into(), "pending".into()));
 }
