@@ -66,7 +66,8 @@ pub struct LoadOptions {
     /// run while the load is paused. Default: 60 s.
     pub command_timeout_ms: u64,
     /// How long servers may refuse writes (OOM, MISCONF, NOREPLICAS) before the load stops. What they refuse is not counted: it waits in its
-    /// place, and is tried again with pauses of 50 ms to 1 s. 0: such an answer is a problem like any other. Default: 60 s.
+    /// place, and is tried again with pauses of 50 ms to 1 s. 0: such an answer is a problem like any other. Default: 60 s. Scripts by EVAL are not
+    /// waited for: such an answer may be their own.
     pub pause_ms_max: u64,
     /// Problems that wait to be taken before [`Loader::push`](super::Loader::push) says `Full`. Default: 1024.
     pub problems_max: usize,
