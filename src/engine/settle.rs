@@ -86,12 +86,7 @@ impl Engine {
         for (entry, bytes) in taken {
             self.queued_bytes -= u64::from(entry.len);
             self.uncount(&entry, false);
-            let mut again = entry.unsent();
-            if entry.has(InFlight::ASKED) {
-                // The source will send it on once more: that is the same hop, which it has not taken.
-                again.hops = again.hops.saturating_sub(1);
-            }
-            self.park_again(again, bytes);
+            self.park_again(entry.unsent(), bytes);
         }
     }
 
