@@ -82,6 +82,14 @@ fn any_sequence_of_calls_agrees_with_a_byte_string() {
     }
 }
 
+fn check_against(rng: &mut Rng, queue: &SendQueue, model: &Model) {
+    queue.invariants();
+    let start = model.acked + rng.below((model.bytes.len() - model.acked) as u64 + 1) as usize;
+    let mut seen = [0; 48];
+    let len = queue.peek(start as u64, &mut seen);
+    assert_eq!(seen[..len], model.bytes[start..model.bytes.len().min(start + 48)]);
+}
+
 /// Repeat one failure by calling this with the seed it names.
 fn agree_with_model(seed: u64) {
     let mut rng = Rng::new(seed);
@@ -137,11 +145,7 @@ fn agree_with_model(seed: u64) {
             }
             _ => take_back_last(&mut rng, &mut queue, &mut model, &mut lens),
         }
-        queue.invariants();
-        let start = model.acked + rng.below((model.bytes.len() - model.acked) as u64 + 1) as usize;
-        let mut seen = [0; 48];
-        let len = queue.peek(start as u64, &mut seen);
-        assert_eq!(seen[..len], model.bytes[start..model.bytes.len().min(start + 48)], "seed {seed}");
+        check_against(&mut rng, &queue, &model);
         let expected = &model.bytes[model.sent..model.flushed];
         let got = unsent(&queue, usize::MAX);
         assert!(
