@@ -6,9 +6,9 @@
 //! commands that share a key have run in the order of submission, and every result is true. From each state in which nothing new can be
 //! submitted (of one in eight, that is), all comes to its end once the servers agree.
 //!
-//! The tests try four programs of two commands, and every program of two. `PANPIPE_COMMANDS=4 PANPIPE_DISTURBANCES=1 cargo test --profile
-//! simulation --all-features --lib exhaustive -- --nocapture` tries the four with four commands, and every program of two still, and
-//! prints how many states there are; with `PANPIPE_PROGRAMS=3` every program of three.
+//! The tests try every program of two commands, and four that are named. `PANPIPE_PROGRAMS=4 cargo test --profile simulation --all-features --lib
+//! exhaustive -- --nocapture` tries every program of four (eight minutes on two cores), and prints how many states there are;
+//! `PANPIPE_COMMANDS` is the length of the four that are named, `PANPIPE_DISTURBANCES` how much may go wrong in each.
 
 mod digest;
 mod world;
